@@ -1,0 +1,47 @@
+//! What to probe.
+
+use super::{PlannedProbe, ProbePlan, Role, Target};
+use crate::{
+    facts::Pod,
+    policy::{Check, Policy, Probe},
+};
+
+/// The plan for a rollout: every check of the policy, on the live pods of both roles; stable pods are among the
+/// targets only if a check compares. Nothing is planned without a canary pod.
+///
+/// [`super::Checks::narrow`] takes out the pods that were not Ready yet.
+pub fn plan(policy: &Policy, canary: &[&Pod], stable: &[&Pod]) -> ProbePlan {
+    let mut targets = targets(Role::Canary, canary);
+    if targets.is_empty() || policy.checks.is_empty() {
+        return ProbePlan::default();
+    }
+    if policy.probes_stable() {
+        targets.extend(self::targets(Role::Stable, stable));
+    }
+    ProbePlan { targets, probes: policy.checks.iter().map(probe).collect() }
+}
+
+fn targets(role: Role, pods: &[&Pod]) -> Vec<Target> {
+    let live = pods.iter().filter(|pod| pod.live());
+    live.map(|pod| Target {
+        pod: pod.uid.clone(),
+        name: pod.name.clone(),
+        role,
+        ip: pod.ip.clone(),
+        host_network: pod.host_network,
+        ports: pod.ports.clone(),
+        restarts: pod.restarts(),
+    })
+    .collect()
+}
+
+fn probe(check: &Check) -> PlannedProbe {
+    PlannedProbe {
+        check: check.name.clone(),
+        every: check.every.0,
+        connect_timeout: check.connect_timeout.0,
+        timeout: check.timeout.0,
+        probe: check.probe.clone(),
+        stable_too: matches!(&check.probe, Probe::Scrape(scrape) if scrape.compare.is_some()),
+    }
+}

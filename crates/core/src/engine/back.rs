@@ -1,0 +1,348 @@
+//! The two ways back. Rolling back is a goal, not an action: it is looked at anew in each step until every pod is on
+//! the stable revision and ready, whatever happens in between.
+
+use std::{ops::Range, time::Duration};
+
+use super::turn::Turn;
+use crate::{
+    decision::{Note, TemplatePatch},
+    facts::{PARKED, Pod, PolicyFact, Revision},
+    policy::AfterCompletion,
+    state::{Back, Cause, PauseReason, Phase},
+    strategy::compile,
+    template,
+};
+
+const LOOK: Duration = Duration::from_secs(1);
+
+impl<'a> Turn<'a> {
+    /// Decides on the way back; the caller then lets [`Self::walk_back`] take its first step.
+    pub(super) fn go_back(&mut self, cause: Cause, detail: String) {
+        if self.completed() && cause != Cause::ScaledToZero {
+            let undo = cause == Cause::PutBack
+                || self.rollout().resolved_policy.outcome.after_completion == AfterCompletion::Undo;
+            if undo {
+                self.begin_undo(cause, detail);
+            } else {
+                self.pause(
+                    PauseReason::FailedAfterCompletion,
+                    format!(
+                        "{detail}. Kubernetes has already completed the update, so pods return as {}: `siskin undo` writes the stable template back, `siskin resume` goes on with the checks",
+                        self.rollout().canary
+                    ),
+                );
+            }
+            return;
+        }
+        self.lift_own_pause();
+        self.say(Note::RollingBack(detail.clone()));
+        self.rollout_mut().back = Some(Back { cause, detail });
+        self.record_mut().phase = Phase::Reverting;
+    }
+
+    /// The step of whichever way back was taken.
+    pub(super) fn walk_back(&mut self) {
+        match self.record().phase {
+            Phase::Reverting => self.revert(),
+            Phase::Undoing => self.undo(),
+            _ => {}
+        }
+    }
+
+    fn cause(&self) -> Cause {
+        self.rollout().back.as_ref().map_or(Cause::Aborted, |back| back.cause)
+    }
+
+    fn why(&self) -> String {
+        self.rollout().back.as_ref().map_or_else(String::new, |back| back.detail.clone())
+    }
+
+    /// Parked, replicas N, pods of any revision but stable deleted: they return stable. No template is written.
+    pub(super) fn revert(&mut self) {
+        self.wake_in(LOOK);
+        if !self.need_detail() {
+            return;
+        }
+        self.learn_claims();
+        let replicas = self.replicas();
+        if replicas > 0 && self.completed() {
+            self.completed_meanwhile();
+            return;
+        }
+        if self.may_lower_replicas() {
+            self.rollout_mut().surge = 0;
+        }
+        let cover = self.cover_of_the_next_rollout();
+        if self.spec_is_settled() {
+            self.delete_above();
+            self.delete_strays(&cover);
+        }
+        let back = (0..replicas).filter(|index| !cover.contains(index)).all(|index| self.is_back(index));
+        if back && self.spec_is_settled() && self.nothing_above() && self.claims_are_disposed() {
+            self.end_back();
+        } else if self.effect.is_none() {
+            self.mark_canary();
+        }
+    }
+
+    /// Kubernetes completed while we were going back; deleting pods no longer helps.
+    fn completed_meanwhile(&mut self) {
+        let (cause, why) = (self.cause(), self.why());
+        if cause == Cause::OptedOut {
+            self.end_back();
+            return;
+        }
+        let told = self
+            .record()
+            .pause
+            .as_ref()
+            .is_some_and(|pause| pause.reason == PauseReason::FailedAfterCompletion);
+        if !told {
+            self.go_back(cause, why);
+            if self.record().phase == Phase::Undoing {
+                self.undo();
+            }
+        }
+    }
+
+    /// The pod at an index is stable and ready.
+    fn is_back(&self, index: u32) -> bool {
+        self.live_at(index)
+            .is_some_and(|pod| Self::is_on(pod, self.record().stable.as_ref()) && self.available(pod))
+    }
+
+    /// The live spec is what we want it to be, and the StatefulSet controller has seen it: a pod deleted now returns
+    /// as the current revision.
+    fn spec_is_settled(&self) -> bool {
+        self.observed()
+            && self.workload.partition >= PARKED
+            && self.workload.replicas == self.record().expected_replicas()
+            && self.template.is_none()
+    }
+
+    /// Kubernetes completes as soon as updated = ready = all = wanted pods. Lowering replicas to N while the canary
+    /// pods alone could make up N would complete the canary revision if a stable pod is missing just then, so the
+    /// canary pods go first in that case.
+    fn may_lower_replicas(&self) -> bool {
+        let replicas = self.replicas();
+        if self.rollout().surge == 0 || self.facts.hold || replicas == 0 {
+            return true;
+        }
+        let stable = self.record().stable.as_ref();
+        let off_stable =
+            self.pods().into_iter().filter(|(_, pod)| !Self::is_on(pod, stable)).map(|(_, pod)| pod);
+        let (mut all, mut live) = (0, 0);
+        for pod in off_stable {
+            all += 1;
+            live += u32::from(self.live(pod));
+        }
+        all < replicas
+            || live < replicas
+                && (0..replicas).all(|index| self.live_at(index).is_some_and(|pod| Self::is_on(pod, stable)))
+    }
+
+    /// While replicas can't be lowered yet, canary pods above N are deleted (they return stable, lowest first). Once
+    /// they are, OrderedReady may be stuck on two broken ones: condemned pods don't return, so they are deleted too.
+    fn delete_above(&mut self) {
+        let (replicas, wanted) = (self.replicas(), self.record().expected_replicas());
+        let stable = self.record().stable.clone();
+        let surplus = self.pods().into_iter().find(|(index, pod)| {
+            let off_stable = !Self::is_on(pod, stable.as_ref());
+            *index >= replicas && self.live(pod) && off_stable && (*index < wanted || !self.workload.parallel)
+        });
+        if let Some((_, pod)) = surplus {
+            self.delete_pod(pod);
+        }
+    }
+
+    /// Deletes in-place pods of any revision but stable: not-ready ones at once, ready ones within `maxUnavailable`,
+    /// highest first. True if there are none.
+    fn delete_strays(&mut self, cover: &Range<u32>) -> bool {
+        let replicas = self.replicas();
+        let strays = self.strays(cover);
+        if strays.is_empty() {
+            return true;
+        }
+        let down = (0..replicas)
+            .filter(|&index| !self.live_at(index).is_some_and(|pod| self.available(pod)))
+            .count();
+        let most = self.rollout().resolved_policy.bounds.max_unavailable.of(replicas) as usize;
+        let next = strays.iter().find(|pod| !pod.ready).or_else(|| strays.first().filter(|_| down < most));
+        if let Some(pod) = next {
+            self.delete_pod(pod);
+        }
+        false
+    }
+
+    /// In-place pods that have to return stable, highest first: those off stable that the cover leaves out (also a
+    /// surge pod that a scale-up moved below N), and inside it those of an older canary revision that are not ready:
+    /// Kubernetes replaces the highest pod first, ready or not, and would take a second one down beside them.
+    fn strays(&self, cover: &Range<u32>) -> Vec<&'a Pod> {
+        let (stable, canary) = (self.record().stable.as_ref(), &self.rollout().canary);
+        self.pods()
+            .into_iter()
+            .rev()
+            .filter(|(index, pod)| {
+                *index < self.replicas()
+                    && self.live(pod)
+                    && !Self::is_on(pod, stable)
+                    && (!cover.contains(index) || !pod.ready && !Self::is_on(pod, Some(canary)))
+            })
+            .map(|(_, pod)| pod)
+            .collect()
+    }
+
+    /// Before a step opens there may be no strays. Parked while there are.
+    pub(super) fn no_strays(&mut self, covered: &Range<u32>) -> bool {
+        if self.spec_is_settled() { self.delete_strays(covered) } else { self.strays(covered).is_empty() }
+    }
+
+    /// The in-place pods that a superseding rollout's first step changes anyway stay as they are until then.
+    fn cover_of_the_next_rollout(&self) -> Range<u32> {
+        let nothing = 0..0;
+        let (PolicyFact::Loaded(policy), Cause::Superseded, Some(update), false) =
+            (&self.facts.policy, self.cause(), &self.workload.update_revision, self.paused())
+        else {
+            return nothing;
+        };
+        let wanted = self.record().stable.as_ref().is_some_and(|stable| !self.same_template(update, stable));
+        if !self.observed() || !wanted || self.is_rejected(update) || self.revision(update).is_none() {
+            return nothing;
+        }
+        let replicas = self.replicas();
+        compile(policy, replicas, !self.workload.claim_templates.is_empty())
+            .ok()
+            .and_then(|plan| plan.steps.first().map(|step| step.exposure.partition(replicas)..replicas))
+            .unwrap_or(nothing)
+    }
+
+    /// Marks the canary revision with what became of it; true once that is done.
+    fn mark_canary(&mut self) -> bool {
+        let canary = self.rollout().canary.clone();
+        let is_stable =
+            self.record().stable.as_ref().is_some_and(|stable| self.same_template(stable, &canary));
+        match self.cause().verdict() {
+            Some(verdict) if !is_stable => self.verdict_is_written(&canary, verdict),
+            _ => true,
+        }
+    }
+
+    /// Everything is back: the verdict, then the state.
+    fn end_back(&mut self) {
+        if !self.mark_canary() {
+            return;
+        }
+        let (cause, why) = (self.cause(), self.why());
+        let (id, canary) = (self.rollout().id.clone(), self.rollout().canary.clone());
+        let Some(stable) = self.record().stable.clone() else { return };
+        if cause == Cause::Superseded {
+            self.close_rollout(&why, self.now.wall);
+            self.rest();
+            return;
+        }
+        self.lift_own_pause();
+        self.say(Note::RolledBack { rollout: id, canary: canary.clone(), stable, why: why.clone() });
+        self.close_rollout(&format!("rolled back: {why}"), self.now.wall);
+        let rejected = cause.verdict().is_some() && cause != Cause::PutBack;
+        self.record_mut().settled = rejected.then_some(canary);
+    }
+
+    /// Kubernetes has completed: the stable template is written back and the partition opened in one patch, or a pod
+    /// would be created at the current revision, now the bad one.
+    pub(super) fn begin_undo(&mut self, cause: Cause, detail: String) {
+        self.lift_own_pause();
+        self.say(Note::RollingBack(detail.clone()));
+        let rollout = self.rollout_mut();
+        rollout.back = Some(Back { cause, detail });
+        rollout.surge = 0;
+        self.record_mut().phase = Phase::Undoing;
+        self.write_stable_template();
+    }
+
+    /// Writes the stable template if the live one is another.
+    pub(super) fn write_stable_template(&mut self) {
+        let wanted = self.record().stable.as_ref().and_then(|stable| self.revision(stable));
+        if let Some(wanted) = wanted.map(|revision| revision.template.clone())
+            && !template::equal(&self.workload.template, &wanted)
+        {
+            let patch = template::difference(&self.workload.template, &wanted);
+            self.template = Some(TemplatePatch { wanted, patch });
+        }
+    }
+
+    /// Open, with the stable template: pods of other revisions are deleted until Kubernetes has made it current.
+    pub(super) fn undo(&mut self) {
+        self.wake_in(LOOK);
+        if !self.need_detail() || self.undo_is_stopped() {
+            return;
+        }
+        let Some(stable) = self.record().stable.clone() else { return };
+        let Some(wanted) = self.revision(&stable).map(|revision| &revision.template) else {
+            self.report(
+                "StableRevisionGone",
+                format!("the ControllerRevision {stable} is gone; write the stable template yourself"),
+            );
+            return;
+        };
+        if self.template.is_some() {
+            self.partition = Some(0);
+            return;
+        }
+        if !template::equal(&self.workload.template, wanted) {
+            self.pause(
+                PauseReason::UndoContested,
+                format!("somebody wrote another template while {stable} was being restored; `siskin resume` writes the stable one again"),
+            );
+            return;
+        }
+        let Some(update) = self.workload.update_revision.clone().filter(|_| self.observed()) else {
+            // Not numbered yet: the partition stays as it is.
+            self.partition = None;
+            return;
+        };
+        if !self.same_template(&update, &stable) {
+            self.pause(
+                PauseReason::UndoMismatch,
+                format!("the template of {stable} was written but became {update}; compare the two ControllerRevisions"),
+            );
+            return;
+        }
+        if self.workload.current_revision.as_ref() != Some(&update) {
+            self.partition = Some(0);
+            if self.workload.partition == 0 {
+                self.delete_strays_of(&update);
+            }
+            return;
+        }
+        self.adopt_renamed(&update);
+        let replicas = self.replicas();
+        let back = (0..replicas).all(|index| self.is_back(index));
+        if back && self.spec_is_settled() && self.nothing_above() && self.claims_are_disposed() {
+            self.end_back();
+        } else if self.effect.is_none() {
+            self.mark_canary();
+        }
+    }
+
+    /// These pauses stop an undo: going on would fight somebody.
+    fn undo_is_stopped(&self) -> bool {
+        self.record().pause.as_ref().is_some_and(|pause| {
+            matches!(pause.reason, PauseReason::UndoContested | PauseReason::UndoMismatch)
+        })
+    }
+
+    fn delete_strays_of(&mut self, update: &Revision) {
+        let renamed = self.record().stable.as_ref() != Some(update);
+        if !renamed {
+            self.delete_strays(&(0..0));
+        }
+    }
+
+    /// An equal template may come out under another hash; that name is the stable one from now on.
+    fn adopt_renamed(&mut self, update: &Revision) {
+        if self.record().stable.as_ref() != Some(update) {
+            self.record_mut().stable = Some(update.clone());
+            self.annotations.insert("stable".to_owned(), Some(update.0.clone()));
+        }
+    }
+}

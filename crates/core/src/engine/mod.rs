@@ -1,0 +1,111 @@
+//! The one engine: runs steps forward, holds, and walks back.
+//!
+//! [`step`] looks at what is, not at what happened: it can be called at any time, any number of times, after any
+//! restart. It computes the partition and the replicas that the present phase wants; where the live object
+//! differs, the decision's one anchor patch brings them there together with the state.
+
+mod adopt;
+mod back;
+mod claims;
+mod commands;
+mod forward;
+mod leave;
+mod replicas;
+mod rest;
+mod turn;
+
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    checks::{ProbePlan, Verdicts},
+    command::Command,
+    decision::Decision,
+    facts::{Detail, Facts, Pod, PolicyFact},
+    group::MemberFacts,
+    state::{Phase, Record, State},
+    time::Now,
+};
+use turn::Turn;
+
+/// Decides what to do next for one workload.
+///
+/// `verdicts` are those of the open rollout's checks on the pods in `facts`; `commands` come from
+/// [`Command::read`] on the same workload.
+pub fn step(
+    state: &State,
+    facts: &Facts,
+    peers: &[MemberFacts],
+    verdicts: &Verdicts,
+    commands: &[Command],
+    now: Now,
+) -> Decision {
+    let mut turn = Turn::new(state, facts, peers, verdicts, commands, now);
+    if !facts.workload.deleting {
+        match (&facts.policy, state.record.is_some()) {
+            (PolicyFact::None, false) => {}
+            (PolicyFact::None, true) => turn.leave(),
+            (_, false) => turn.opt_in(),
+            (_, true) => turn.engaged(),
+        }
+    }
+    turn.finish()
+}
+
+/// The canary pods and the stable pods of the open rollout, terminating ones left out.
+pub fn sides<'a>(record: &Record, detail: &'a Detail) -> (Vec<&'a Pod>, Vec<&'a Pod>) {
+    let Some(rollout) = &record.rollout else { return (Vec::new(), Vec::new()) };
+    let of = |revision: Option<&crate::facts::Revision>| {
+        detail
+            .pods
+            .iter()
+            .filter(|pod| !pod.terminating && pod.revision.as_ref() == revision)
+            .collect::<Vec<_>>()
+    };
+    let stable = record.stable.as_ref().map_or_else(Vec::new, |stable| of(Some(stable)));
+    (of(Some(&rollout.canary)), stable)
+}
+
+impl Turn<'_> {
+    /// One step of a workload that is looked after.
+    fn engaged(&mut self) {
+        if !self.supported() {
+            return;
+        }
+        if let Some(what) = self.memory.refusal.take() {
+            self.pause_refused(&what);
+            return;
+        }
+        if self.quiet_after_refusal() {
+            return;
+        }
+        self.follow_replicas();
+        self.follow_pause();
+        if !self.stable_agrees() {
+            return;
+        }
+        self.act_on_commands();
+        match self.record().phase {
+            Phase::OptingIn => self.look(),
+            Phase::Installing => self.install(),
+            Phase::Idle => self.rest(),
+            Phase::Opening | Phase::Baking | Phase::AwaitingApproval => self.forward(),
+            Phase::Completing => self.complete(),
+            Phase::Reverting => self.revert(),
+            Phase::Undoing => self.undo(),
+        }
+    }
+
+    /// What to probe in the phase that this step leads to.
+    fn probe_plan(&self) -> ProbePlan {
+        let (Some(record), Some(detail)) = (&self.record, self.detail) else { return ProbePlan::default() };
+        let Some(rollout) = &record.rollout else { return ProbePlan::default() };
+        if !matches!(record.phase, Phase::Opening | Phase::Baking | Phase::AwaitingApproval) {
+            return ProbePlan::default();
+        }
+        let (canary, stable) = sides(record, detail);
+        let canary: Vec<&Pod> =
+            canary.into_iter().filter(|pod| pod.ready || self.memory.seen_ready.contains(&pod.uid)).collect();
+        crate::checks::plan(&rollout.resolved_policy, &canary, &stable)
+    }
+}

@@ -1,0 +1,215 @@
+//! At rest: parked, nothing polled. A new template starts a rollout.
+
+use std::time::Duration;
+
+use super::turn::Turn;
+use crate::{
+    decision::Note,
+    facts::{PolicyFact, Revision, RevisionVerdict},
+    group::{Admission, admit},
+    policy::{ClaimUse, Placement, Policy, Strategy},
+    state::{ClaimLedger, Memory, Phase, Rollout},
+    strategy::{Plan, compile},
+    time::Wall,
+};
+
+impl Rollout {
+    /// A rollout that begins now.
+    pub(super) fn new(id: String, canary: Revision, resolved_policy: Policy, started: Wall) -> Self {
+        Self {
+            id,
+            canary,
+            resolved_policy,
+            step: 0,
+            surge: 0,
+            bake_done_ms: 0,
+            undecided_ms: 0,
+            stalled_ms: 0,
+            exposure_lost: 0,
+            surge_contested: 0,
+            back: None,
+            checks: std::collections::BTreeMap::new(),
+            started,
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// One step at rest.
+    pub(super) fn rest(&mut self) {
+        if let PolicyFact::Unusable { name, reason } = &self.facts.policy {
+            self.report("PolicyUnusable", format!("policy `{name}`: {reason}; the workload stays parked"));
+        }
+        if self.is_forgotten() {
+            return;
+        }
+        let (Some(stable), Some(update)) =
+            (self.record().stable.clone(), self.workload.update_revision.clone())
+        else {
+            return;
+        };
+        if !self.observed() {
+            return;
+        }
+        if update == stable {
+            self.record_mut().settled = None;
+            return;
+        }
+        if self.record().settled.as_ref() == Some(&update) || !self.need_detail() {
+            return;
+        }
+        if self.revision(&update).is_none() || self.revision(&stable).is_none() {
+            self.wake_in(Duration::from_secs(1));
+            return;
+        }
+        if self.same_template(&update, &stable) {
+            self.record_mut().settled = Some(update);
+        } else if self.is_rejected(&update) {
+            self.say(Note::StillRejected(update.clone()));
+            self.record_mut().settled = Some(update);
+        } else {
+            self.start(&update);
+        }
+    }
+
+    /// Kubernetes made another revision current without a promotion: no pod would come back stable.
+    fn is_forgotten(&mut self) -> bool {
+        let (Some(stable), Some(current)) =
+            (self.record().stable.clone(), self.workload.current_revision.clone())
+        else {
+            return false;
+        };
+        if current == stable {
+            self.record_mut().forgotten = None;
+            return false;
+        }
+        if self.record().forgotten.as_ref() != Some(&current) {
+            if !self.need_detail() {
+                return true;
+            }
+            if self.same_template(&current, &stable) {
+                self.record_mut().stable = Some(current.clone());
+                self.annotations.insert("stable".to_owned(), Some(current.0));
+                return false;
+            }
+            self.record_mut().forgotten = Some(current.clone());
+            self.say(Note::StableForgotten(forgotten(&current, &stable)));
+        }
+        self.report("StableForgotten", forgotten(&current, &stable));
+        true
+    }
+
+    /// It was rolled back before, also under another hash.
+    pub(super) fn is_rejected(&self, revision: &Revision) -> bool {
+        self.detail.is_some_and(|detail| {
+            detail.revisions.iter().any(|known| {
+                known.verdict == Some(RevisionVerdict::Rejected) && self.same_template(&known.name, revision)
+            })
+        })
+    }
+
+    /// Starts a rollout and opens its first step, in one write.
+    pub(super) fn start(&mut self, canary: &Revision) {
+        let Some((policy, plan)) = self.may_start() else { return };
+        let id = self.new_rollout_id(canary);
+        let started = self.now.wall;
+        self.memory = Memory {
+            tick: self.memory.tick,
+            canary_template: Some(self.workload.template.clone()),
+            deleted: std::mem::take(&mut self.memory.deleted),
+            ..Memory::default()
+        };
+        let stable = self.record().stable.clone().unwrap_or_else(|| canary.clone());
+        let record = self.record_mut();
+        record.phase = Phase::Opening;
+        record.settled = None;
+        record.claims = ClaimLedger::default();
+        record.consumed.retain(|command| command.starts_with("retry="));
+        let steps: Vec<String> =
+            plan.steps.iter().map(|step| format!("{} ({})", step.name, step.exposure)).collect();
+        let summary = format!("policy {}: {}", policy.name, steps.join(", "));
+        record.rollout = Some(Rollout::new(id.clone(), canary.clone(), policy, started));
+        self.say(Note::Started { rollout: id, stable, canary: canary.clone(), plan: summary });
+        self.forward();
+    }
+
+    /// Whether a rollout may start now, and with what; reports what stands against it.
+    pub(super) fn may_start(&mut self) -> Option<(Policy, Plan)> {
+        let policy = match &self.facts.policy {
+            PolicyFact::Loaded(policy) => policy.clone(),
+            PolicyFact::None => return None,
+            PolicyFact::Unusable { name, reason } => {
+                self.report(
+                    "PolicyUnusable",
+                    format!("policy `{name}`: {reason}; the new template stays parked"),
+                );
+                return None;
+            }
+        };
+        if self.paused() || self.replicas() == 0 {
+            return None;
+        }
+        if self.workload.revision_history_limit < 2 {
+            self.report(
+                "HistoryLimitTooLow",
+                format!(
+                    "revisionHistoryLimit is {}; at least 2 are needed, or Kubernetes forgets the way back",
+                    self.workload.revision_history_limit
+                ),
+            );
+            return None;
+        }
+        if let Admission::Hold(peer) = admit(self.peers) {
+            self.report("WaitingForPeer", format!("{peer} is rolling out; one at a time"));
+            return None;
+        }
+        let plan = match compile(&policy, self.replicas(), !self.workload.claim_templates.is_empty()) {
+            Ok(plan) => plan,
+            Err(unfit) => {
+                self.report("PolicyUnfit", format!("policy `{}`: {unfit}", policy.name));
+                return None;
+            }
+        };
+        let discards =
+            discards_claims(&policy) && plan.surge > 0 && !self.workload.claim_templates.is_empty();
+        if discards && !self.detail.is_some_and(|detail| detail.may_delete_claims) {
+            self.report(
+                "MissingRight",
+                format!(
+                    "policy `{}` discards the claims of surge pods, but siskin may not delete persistentvolumeclaims here: install the component claim-deletion, or choose Keep or Reuse",
+                    policy.name
+                ),
+            );
+            return None;
+        }
+        Some((policy, plan))
+    }
+
+    /// Unique per workload: the seq it will be written with, and the revision it tries.
+    pub(super) fn new_rollout_id(&self, canary: &Revision) -> String {
+        let hash = canary.0.rsplit('-').next().unwrap_or(&canary.0);
+        format!("{}-{hash}", self.record().seq + 1)
+    }
+}
+
+/// Whether surge pods' claims are to be deleted.
+pub(super) fn discards_claims(policy: &Policy) -> bool {
+    claim_use(policy) == Some(ClaimUse::Discard)
+}
+
+/// What the policy says of surge pods' claims.
+pub(super) fn claim_use(policy: &Policy) -> Option<ClaimUse> {
+    match &policy.strategy {
+        Strategy::Canary(canary) => match canary.placement {
+            Placement::Surge { claims, .. } => claims,
+            Placement::InPlace => None,
+        },
+        Strategy::RollingUpdate(_) => None,
+    }
+}
+
+fn forgotten(current: &Revision, stable: &Revision) -> String {
+    format!(
+        "Kubernetes made {current} current without a promotion (it does so at zero replicas and when all pods are updated and Ready); pods would come back as {current}, not as stable {stable}. No rollout starts: write the stable template back, or `siskin promote --revision {current}` takes it as stable"
+    )
+}

@@ -1,0 +1,9 @@
+//! The engine in a small world. Each test says what a person would see.
+
+mod back;
+mod commands;
+mod crash;
+mod forward;
+mod life;
+mod others;
+mod world;

@@ -1,0 +1,640 @@
+//! A small world in virtual time: a StatefulSet with its controller and pods, and the engine acting on it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    checks::{Outcome, Verdict, Verdicts},
+    command::Command,
+    decision::{AnchorPatch, Decision, Note, Write},
+    engine::step,
+    facts::{
+        Claim, Detail, Facts, PARKED, Phase as PodPhase, Pod, PolicyFact, Revision, RevisionFact, Uid,
+        Workload, Writer,
+    },
+    policy::{
+        AfterCompletion, Amount, Batches, Bounds, Canary, ClaimUse, GoDuration, Placement, Policy, Step,
+        Strategy, builtin,
+    },
+    state::{Phase, State},
+    time::{Instant, Now, Wall},
+};
+
+/// One turn of the world, in milliseconds.
+const TURN: u64 = 50;
+
+struct SimPod {
+    pod: Pod,
+    born: u64,
+    gone_at: Option<u64>,
+}
+
+/// Everything there is.
+pub struct World {
+    pub at: u64,
+    pub sts: Workload,
+    revisions: Vec<RevisionFact>,
+    pods: Vec<SimPod>,
+    pub claims: Vec<Claim>,
+    pub policy: PolicyFact,
+    pub state: State,
+    /// Revisions whose pods never become Ready.
+    pub broken: BTreeSet<String>,
+    /// Revisions whose Ready pods fail the check `errors`.
+    pub failing: BTreeSet<String>,
+    /// What happened, by reason.
+    pub told: Vec<Note>,
+    pub writes: usize,
+    pub problem: Option<&'static str>,
+    /// The engine's process dies right after this many writes.
+    pub die_after: Option<usize>,
+    /// The engine isn't running.
+    pub down: bool,
+    pub hold: bool,
+    /// The lowest number of ready pods below N that was seen since the last reset.
+    pub fewest_ready: usize,
+    uids: u64,
+    may_delete_claims: bool,
+}
+
+pub fn seconds(seconds: u64) -> GoDuration {
+    GoDuration(Duration::from_secs(seconds))
+}
+
+pub fn policy(strategy: Strategy) -> Policy {
+    let mut policy = builtin("standard").unwrap();
+    policy.name = "test".to_owned();
+    policy.strategy = strategy;
+    policy.bounds = Bounds { max_unavailable: Amount::Count(1), progress_deadline: seconds(60) };
+    policy
+}
+
+pub fn canary(placement: Placement, steps: &[(u32, u64)]) -> Policy {
+    let steps = steps
+        .iter()
+        .enumerate()
+        .map(|(index, &(percent, bake))| Step {
+            name: format!("s{index}"),
+            exposure: Amount::Percent(percent),
+            bake: seconds(bake),
+            decide_within: None,
+            approval: false,
+        })
+        .collect();
+    let remainder = Batches { batch: Amount::Count(1), bake: seconds(1) };
+    policy(Strategy::Canary(Canary { placement, steps, remainder }))
+}
+
+pub fn in_place() -> Policy {
+    canary(Placement::InPlace, &[(25, 5)])
+}
+
+pub fn surge() -> Policy {
+    canary(Placement::Surge { pods: None, claims: Some(ClaimUse::Discard) }, &[(25, 5)])
+}
+
+impl World {
+    /// A workload of `replicas` pods on v1, all Ready, not opted in.
+    pub fn new(replicas: u32, policy: Policy) -> Self {
+        let mut world = Self {
+            at: 1_000_000,
+            sts: Workload {
+                namespace: "test".to_owned(),
+                name: "db".to_owned(),
+                uid: Uid::from("set-1"),
+                resource_version: "1".to_owned(),
+                generation: 1,
+                replicas,
+                revision_history_limit: 10,
+                parallel: true,
+                claim_templates: vec!["data".to_owned()],
+                template: json!({"image": "v1"}),
+                ..Workload::default()
+            },
+            revisions: Vec::new(),
+            pods: Vec::new(),
+            claims: Vec::new(),
+            policy: PolicyFact::Loaded(policy),
+            state: State::default(),
+            broken: BTreeSet::new(),
+            failing: BTreeSet::new(),
+            told: Vec::new(),
+            writes: 0,
+            problem: None,
+            die_after: None,
+            down: true,
+            hold: false,
+            fewest_ready: usize::MAX,
+            uids: 0,
+            may_delete_claims: true,
+        };
+        world.run(10);
+        world.down = false;
+        world
+    }
+
+    /// As [`Self::new`], opted in and at rest.
+    pub fn at_rest(replicas: u32, policy: Policy) -> Self {
+        let mut world = Self::new(replicas, policy);
+        world.annotate("policy", "test");
+        world.run(5);
+        assert_eq!(world.phase(), Phase::Idle, "{:?}", world.told);
+        world.told.clear();
+        world.writes = 0;
+        world.fewest_ready = usize::MAX;
+        world
+    }
+
+    pub fn ordered(mut self) -> Self {
+        self.sts.parallel = false;
+        self
+    }
+
+    pub fn forbid_claim_deletion(&mut self) {
+        self.may_delete_claims = false;
+    }
+
+    fn bump(&mut self) {
+        self.sts.resource_version = (self.sts.resource_version.parse::<u64>().unwrap() + 1).to_string();
+    }
+
+    fn spec_changed(&mut self) {
+        self.sts.generation += 1;
+        self.bump();
+    }
+
+    pub fn annotate(&mut self, name: &str, value: &str) {
+        self.sts.annotations.insert(name.to_owned(), value.to_owned());
+        self.bump();
+    }
+
+    pub fn unannotate(&mut self, name: &str) {
+        self.sts.annotations.remove(name);
+        self.bump();
+    }
+
+    pub fn release(&mut self, version: &str) {
+        self.sts.template = json!({"image": version});
+        self.spec_changed();
+    }
+
+    pub fn scale(&mut self, replicas: u32, writer: Writer) {
+        self.sts.replicas = replicas;
+        self.sts.replicas_writer = writer;
+        self.spec_changed();
+    }
+
+    pub fn set_partition(&mut self, partition: u32) {
+        self.sts.partition = partition;
+        self.spec_changed();
+    }
+
+    pub fn delete_pod(&mut self, index: u32) {
+        let at = self.at;
+        let ordinal = index + self.sts.ordinals_start;
+        for sim in &mut self.pods {
+            if sim.pod.ordinal == ordinal && !sim.pod.terminating {
+                sim.pod.terminating = true;
+                sim.gone_at = Some(at + 300);
+            }
+        }
+    }
+
+    pub fn claim(&mut self, name: &str) {
+        self.uids += 1;
+        self.claims.push(Claim {
+            name: name.to_owned(),
+            uid: Uid(format!("claim-{}", self.uids)),
+            created: self.wall(),
+            terminating: false,
+        });
+    }
+
+    /// The engine's process is replaced by a new one.
+    pub fn restart(&mut self) {
+        self.state = State::load(&self.sts).0;
+        self.down = false;
+    }
+
+    fn wall(&self) -> Wall {
+        Wall(i64::try_from(self.at / 1000).unwrap())
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.state.record.as_ref().map(|record| record.phase).expect("opted in")
+    }
+
+    pub fn rollout_id(&self) -> String {
+        self.state.record.as_ref().and_then(|record| record.rollout.as_ref()).expect("a rollout").id.clone()
+    }
+
+    pub fn annotation(&self, name: &str) -> Option<&str> {
+        self.sts.annotations.get(name).map(String::as_str)
+    }
+
+    /// The revisions of the pods by index, `!` if not Ready, `-` if terminating.
+    pub fn pods(&self) -> Vec<String> {
+        let mut pods: Vec<(u32, String)> = self
+            .pods
+            .iter()
+            .map(|sim| {
+                let version = sim.pod.revision.as_ref().unwrap().0.trim_start_matches("db-").to_owned();
+                let mark = if sim.pod.terminating {
+                    "-"
+                } else if sim.pod.ready {
+                    ""
+                } else {
+                    "!"
+                };
+                (sim.pod.ordinal, version + mark)
+            })
+            .collect();
+        pods.sort();
+        pods.into_iter().map(|(_, pod)| pod).collect()
+    }
+
+    pub fn told(&self, reason: &str) -> bool {
+        self.told.iter().any(|note| note.reason() == reason)
+    }
+
+    pub fn count(&self, reason: &str) -> usize {
+        self.told.iter().filter(|note| note.reason() == reason).count()
+    }
+
+    pub fn claim_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.claims.iter().map(|claim| claim.name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    pub fn verdict_of(&self, version: &str) -> Option<&'static str> {
+        let revision = self.revisions.iter().find(|revision| revision.name.0 == format!("db-{version}"))?;
+        revision.verdict.map(crate::facts::RevisionVerdict::as_str)
+    }
+
+    /// Lets `seconds` pass.
+    pub fn run(&mut self, seconds: u64) {
+        for _ in 0..seconds * 1000 / TURN {
+            self.turn();
+        }
+    }
+
+    /// Lets time pass until `condition` holds; fails after five minutes.
+    pub fn until(&mut self, what: &str, condition: impl Fn(&Self) -> bool) {
+        for _ in 0..300_000 / TURN {
+            if condition(self) {
+                return;
+            }
+            self.turn();
+        }
+        panic!(
+            "never: {what}; current {:?} update {:?} phase {:?}, pods {:?}, partition {}, replicas {}, problem {:?}, told {:#?}",
+            self.sts.current_revision,
+            self.sts.update_revision,
+            self.state.record.as_ref().map(|record| record.phase),
+            self.pods(),
+            self.sts.partition,
+            self.sts.replicas,
+            self.problem,
+            self.told.iter().map(ToString::to_string).collect::<Vec<_>>()
+        );
+    }
+
+    pub fn until_idle(&mut self) {
+        self.until("at rest", |world| world.phase() == Phase::Idle);
+    }
+
+    fn turn(&mut self) {
+        self.at += TURN;
+        self.kubelet();
+        self.controller();
+        if !self.down {
+            self.engine();
+        }
+        self.check_invariants();
+    }
+
+    fn kubelet(&mut self) {
+        let at = self.at;
+        self.pods.retain(|sim| sim.gone_at.is_none_or(|gone| gone > at));
+        let wall = self.wall();
+        for sim in &mut self.pods {
+            let broken = self.broken.contains(sim.pod.revision.as_ref().unwrap().0.trim_start_matches("db-"));
+            if !sim.pod.terminating && !sim.pod.ready && !broken && at >= sim.born + 500 {
+                sim.pod.ready = true;
+                sim.pod.phase = PodPhase::Running;
+                sim.pod.ready_since = Some(wall);
+            }
+        }
+        let pods: Vec<u32> = self.pods.iter().map(|sim| sim.pod.ordinal).collect();
+        self.claims.retain(|claim| {
+            let ordinal: u32 = claim.name.rsplit('-').next().unwrap().parse().unwrap();
+            !claim.terminating || pods.contains(&ordinal)
+        });
+    }
+
+    /// The StatefulSet controller, as in reference/statefulset.md §1.
+    fn controller(&mut self) {
+        if !self.at.is_multiple_of(100) {
+            return;
+        }
+        let update = self.revision_of_template();
+        self.sts.observed_generation = self.sts.generation;
+        self.sts.update_revision = Some(update.clone());
+        let current = self.sts.current_revision.get_or_insert_with(|| update.clone()).clone();
+        let replicas = self.sts.replicas;
+        let partition = self.sts.partition;
+        self.manage(&update, &current, replicas, partition);
+        let counted = self.pods.len();
+        let ready = self.pods.iter().filter(|sim| sim.pod.ready).count();
+        let updated = self
+            .pods
+            .iter()
+            .filter(|sim| !sim.pod.terminating && sim.pod.revision.as_ref() == Some(&update))
+            .count();
+        let held = self.hold && self.annotation("stable") == Some(current.0.as_str());
+        if !held && updated == ready && ready == counted && counted == replicas as usize && current != update
+        {
+            self.sts.current_revision = Some(update);
+            self.bump();
+        }
+    }
+
+    fn manage(&mut self, update: &Revision, current: &Revision, replicas: u32, partition: u32) {
+        let start = self.sts.ordinals_start;
+        for index in 0..replicas {
+            let ordinal = start + index;
+            match self.pods.iter().find(|sim| sim.pod.ordinal == ordinal) {
+                None => {
+                    let revision = if index < partition { current } else { update };
+                    self.create(ordinal, revision.clone());
+                    if !self.sts.parallel {
+                        return;
+                    }
+                }
+                Some(sim) if !self.sts.parallel && (sim.pod.terminating || !sim.pod.ready) => return,
+                Some(_) => {}
+            }
+        }
+        let at = self.at;
+        let mut condemned: Vec<usize> =
+            (0..self.pods.len()).filter(|&sim| self.pods[sim].pod.ordinal >= start + replicas).collect();
+        condemned.sort_by_key(|&sim| std::cmp::Reverse(self.pods[sim].pod.ordinal));
+        let lowest_broken = condemned.iter().copied().rfind(|&sim| !self.pods[sim].pod.ready);
+        for sim in condemned {
+            let pod = &self.pods[sim].pod;
+            if pod.terminating {
+                if self.sts.parallel {
+                    continue;
+                }
+                return;
+            }
+            if !self.sts.parallel && !pod.ready && lowest_broken != Some(sim) {
+                return;
+            }
+            self.pods[sim].pod.terminating = true;
+            self.pods[sim].gone_at = Some(at + 300);
+            if !self.sts.parallel {
+                return;
+            }
+        }
+        for index in (partition.min(replicas)..replicas).rev() {
+            let Some(sim) = self.pods.iter_mut().find(|sim| sim.pod.ordinal == start + index) else {
+                continue;
+            };
+            if sim.pod.revision.as_ref() != Some(update) && !sim.pod.terminating {
+                sim.pod.terminating = true;
+                sim.gone_at = Some(at + 300);
+                return;
+            }
+            if sim.pod.terminating || !sim.pod.ready {
+                return;
+            }
+        }
+    }
+
+    fn create(&mut self, ordinal: u32, revision: Revision) {
+        let claim = format!("data-db-{ordinal}");
+        if self.claims.iter().any(|known| known.name == claim && known.terminating) {
+            return;
+        }
+        if !self.claims.iter().any(|known| known.name == claim) {
+            self.claim(&claim);
+        }
+        self.uids += 1;
+        let pod = Pod {
+            name: format!("db-{ordinal}"),
+            uid: Uid(format!("pod-{}", self.uids)),
+            ordinal,
+            revision: Some(revision),
+            ip: Some("10.0.0.1".to_owned()),
+            ..Pod::default()
+        };
+        self.pods.push(SimPod { pod, born: self.at, gone_at: None });
+    }
+
+    fn revision_of_template(&mut self) -> Revision {
+        let name = Revision(format!("db-{}", self.sts.template["image"].as_str().unwrap()));
+        let number = self.revisions.iter().map(|revision| revision.number).max().unwrap_or(0) + 1;
+        match self.revisions.iter_mut().find(|revision| revision.name == name) {
+            Some(known) if self.sts.update_revision.as_ref() != Some(&name) => known.number = number,
+            Some(_) => {}
+            None => self.revisions.push(RevisionFact {
+                name: name.clone(),
+                resource_version: "1".to_owned(),
+                number,
+                template: self.sts.template.clone(),
+                verdict: None,
+                rollout: None,
+            }),
+        }
+        name
+    }
+
+    fn engine(&mut self) {
+        for _ in 0..20 {
+            let facts = self.facts();
+            let commands = Command::read(&self.sts);
+            let verdicts = self.verdicts();
+            let now = Now { mono: Instant(Duration::from_millis(self.at)), wall: self.wall() };
+            let decision = step(&self.state, &facts, &[], &verdicts, &commands, now);
+            self.problem = decision.problem.as_ref().map(|problem| problem.reason);
+            if !self.act(decision) {
+                return;
+            }
+        }
+        panic!("the engine writes without end: {:?}", self.told);
+    }
+
+    fn facts(&self) -> Facts {
+        let policy = if self.annotation("policy").is_some() { self.policy.clone() } else { PolicyFact::None };
+        let detail = Detail {
+            pods: self.pods.iter().map(|sim| sim.pod.clone()).collect(),
+            revisions: self.revisions.clone(),
+            claims: self.claims.clone(),
+            claims_read: Some(self.wall()),
+            may_delete_claims: self.may_delete_claims,
+        };
+        Facts { workload: self.sts.clone(), policy, detail: Some(detail), hold: self.hold }
+    }
+
+    fn verdicts(&self) -> Verdicts {
+        let Some(rollout) = self.state.record.as_ref().and_then(|record| record.rollout.as_ref()) else {
+            return Verdicts::default();
+        };
+        let pods: Vec<&SimPod> = self
+            .pods
+            .iter()
+            .filter(|sim| !sim.pod.terminating && sim.pod.revision.as_ref() == Some(&rollout.canary))
+            .collect();
+        let version = rollout.canary.0.trim_start_matches("db-");
+        let late = pods.iter().any(|sim| !sim.pod.ready && self.at > sim.born + 3000);
+        let readiness = if late {
+            Outcome::Fail
+        } else if pods.is_empty() || pods.iter().any(|sim| !sim.pod.ready) {
+            Outcome::Undecided
+        } else {
+            Outcome::Pass
+        };
+        let ready = pods.iter().any(|sim| sim.pod.ready);
+        let errors = match (ready, self.failing.contains(version)) {
+            (false, _) => Outcome::Undecided,
+            (true, true) => Outcome::Fail,
+            (true, false) => Outcome::Pass,
+        };
+        let verdict = |check: &str, outcome| Verdict {
+            check: check.to_owned(),
+            enforced: true,
+            outcome,
+            evidence: "as the world says".to_owned(),
+        };
+        Verdicts(vec![verdict("readiness", readiness), verdict("errors", errors)])
+    }
+
+    /// Carries a decision out; true if there was something to write.
+    fn act(&mut self, decision: Decision) -> bool {
+        let wrote = !decision.writes.is_empty();
+        for (index, write) in decision.writes.into_iter().enumerate() {
+            if index == 0
+                || matches!(
+                    write,
+                    Write::DeletePod { .. } | Write::DeleteClaim { .. } | Write::Verdict { .. }
+                )
+            {
+                self.write(write);
+                self.writes += 1;
+                if self.die_after == Some(self.writes) {
+                    self.die_after = None;
+                    self.restart();
+                    return false;
+                }
+            }
+        }
+        self.state = decision.state;
+        self.told.extend(decision.notes);
+        wrote
+    }
+
+    fn write(&mut self, write: Write) {
+        match write {
+            Write::Anchor(patch) => self.patch(&patch),
+            Write::Verdict { revision, verdict, rollout, .. } => {
+                let known =
+                    self.revisions.iter_mut().find(|known| known.name == revision).expect("a revision");
+                known.verdict = Some(verdict);
+                known.rollout = Some(rollout);
+            }
+            Write::DeletePod { name, uid } => {
+                let at = self.at;
+                if let Some(sim) = self.pods.iter_mut().find(|sim| sim.pod.name == name && sim.pod.uid == uid)
+                {
+                    sim.pod.terminating = true;
+                    sim.gone_at.get_or_insert(at + 300);
+                }
+            }
+            Write::DeleteClaim { name, uid } => {
+                let claim = self.claims.iter_mut().find(|claim| claim.name == name && claim.uid == uid);
+                claim.expect("a claim").terminating = true;
+            }
+        }
+    }
+
+    fn patch(&mut self, patch: &AnchorPatch) {
+        assert_eq!(patch.resource_version, self.sts.resource_version, "the world has no stale reads");
+        for (name, value) in &patch.annotations {
+            match value {
+                Some(value) => self.sts.annotations.insert(name.clone(), value.clone()),
+                None => self.sts.annotations.remove(name),
+            };
+        }
+        if let Some(replicas) = patch.replicas {
+            self.sts.replicas = replicas;
+            self.sts.replicas_writer = Writer::Siskin;
+        }
+        if let Some(partition) = patch.partition {
+            self.sts.partition = partition;
+        }
+        if let Some(template) = &patch.template {
+            self.sts.template = template.wanted.clone();
+        }
+        if patch.replicas.is_some() || patch.partition.is_some() || patch.template.is_some() {
+            self.sts.generation += 1;
+        }
+        self.bump();
+        assert_eq!(patch.mismatch(&self.sts), None);
+    }
+
+    fn check_invariants(&mut self) {
+        let Some(record) = &self.state.record else { return };
+        let open =
+            matches!(record.phase, Phase::Opening | Phase::Undoing | Phase::Completing | Phase::Installing);
+        assert!(
+            open || self.down
+                || self.sts.partition >= PARKED
+                || self.sts.partition >= self.sts.replicas
+                || self.foreign(),
+            "open at {:?}: partition {}",
+            record.phase,
+            self.sts.partition
+        );
+        let ready = self
+            .pods
+            .iter()
+            .filter(|sim| {
+                sim.pod.ready
+                    && !sim.pod.terminating
+                    && sim.pod.ordinal < self.sts.ordinals_start + record.user_replicas
+            })
+            .count();
+        self.fewest_ready = self.fewest_ready.min(ready);
+    }
+
+    /// The last write wasn't the engine's: it had no chance to answer yet.
+    fn foreign(&self) -> bool {
+        self.sts.annotations.get("state")
+            != self.state.record.as_ref().map(crate::state::Record::to_json).as_ref()
+            || self.sts.observed_generation < self.sts.generation
+    }
+
+    pub fn user_replicas(&self) -> u32 {
+        self.state.record.as_ref().map_or(0, |record| record.user_replicas)
+    }
+
+    pub fn with_policy(&mut self, change: impl FnOnce(&mut Policy)) {
+        if let PolicyFact::Loaded(policy) = &mut self.policy {
+            change(policy);
+        }
+    }
+
+    pub fn undo_after_completion(&mut self) {
+        self.with_policy(|policy| policy.outcome.after_completion = AfterCompletion::Undo);
+    }
+
+    pub fn state_json(&self) -> BTreeMap<String, Value> {
+        serde_json::from_str(self.annotation("state").expect("state")).expect("an object")
+    }
+}

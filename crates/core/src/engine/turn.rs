@@ -1,0 +1,372 @@
+//! One call of the engine: what it reads, what it has decided so far, and how that becomes a decision.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::{
+    checks::Verdicts,
+    command::{Command, PAUSED},
+    decision::{AnchorPatch, Decision, Note, Observe, Problem, TemplatePatch, Write},
+    facts::{Detail, Facts, PARKED, Pod, PolicyFact, Revision, RevisionFact, Workload},
+    group::MemberFacts,
+    policy::Policy,
+    state::{Memory, Message, Pause, PauseReason, Record, Rollout, State},
+    template,
+    time::Now,
+};
+
+/// A longer silence between two steps than this counts nothing towards a bake: nobody watched.
+const MAX_GAP: Duration = Duration::from_secs(3);
+
+/// A delete whose effect is not seen after this long is sent again.
+const DELETE_AGAIN: Duration = Duration::from_secs(5);
+
+/// The state of a decision in the making.
+pub(super) struct Turn<'a> {
+    pub(super) before: &'a State,
+    pub(super) facts: &'a Facts,
+    pub(super) workload: &'a Workload,
+    pub(super) detail: Option<&'a Detail>,
+    pub(super) peers: &'a [MemberFacts],
+    pub(super) verdicts: &'a Verdicts,
+    pub(super) commands: &'a [Command],
+    pub(super) now: Now,
+    /// Observed time since the last step.
+    pub(super) elapsed: Duration,
+    pub(super) record: Option<Record>,
+    pub(super) memory: Memory,
+    /// Annotations to write besides the state.
+    pub(super) annotations: BTreeMap<String, Option<String>>,
+    /// The partition that the phase wants; parked unless a phase says otherwise. `None`: leave it alone.
+    pub(super) partition: Option<u32>,
+    /// The replicas to leave behind when the record goes.
+    pub(super) last_replicas: Option<u32>,
+    pub(super) template: Option<TemplatePatch>,
+    /// The one disruptive write, or a verdict.
+    pub(super) effect: Option<Write>,
+    pub(super) notes: Vec<Note>,
+    pub(super) observe: Observe,
+    pub(super) wake: Option<Duration>,
+    pub(super) problem: Option<Problem>,
+    message: Option<Message>,
+}
+
+impl<'a> Turn<'a> {
+    pub(super) fn new(
+        before: &'a State,
+        facts: &'a Facts,
+        peers: &'a [MemberFacts],
+        verdicts: &'a Verdicts,
+        commands: &'a [Command],
+        now: Now,
+    ) -> Self {
+        let mut memory = before.memory.clone();
+        let elapsed = memory.tick.map_or(Duration::ZERO, |tick| now.mono.since(tick));
+        memory.tick = Some(now.mono);
+        memory.deleted.retain(|_, at| now.mono.since(*at) < DELETE_AGAIN);
+        Self {
+            before,
+            facts,
+            workload: &facts.workload,
+            detail: facts.detail.as_ref(),
+            peers,
+            verdicts,
+            commands,
+            now,
+            elapsed: if elapsed <= MAX_GAP { elapsed } else { Duration::ZERO },
+            record: before.record.clone(),
+            memory,
+            annotations: BTreeMap::new(),
+            partition: Some(PARKED),
+            last_replicas: None,
+            template: None,
+            effect: None,
+            notes: Vec::new(),
+            observe: Observe::default(),
+            wake: None,
+            problem: None,
+            message: None,
+        }
+    }
+
+    /// The record; only called where there is one.
+    pub(super) fn record(&self) -> &Record {
+        self.record.as_ref().unwrap_or_else(|| unreachable!("a phase runs only with a record"))
+    }
+
+    pub(super) fn record_mut(&mut self) -> &mut Record {
+        self.record.as_mut().unwrap_or_else(|| unreachable!("a phase runs only with a record"))
+    }
+
+    /// The open rollout; only called in its phases ([`Record::read`] refuses a phase without one).
+    pub(super) fn rollout(&self) -> &Rollout {
+        self.record().rollout.as_ref().unwrap_or_else(|| unreachable!("a rollout's phase has a rollout"))
+    }
+
+    pub(super) fn rollout_mut(&mut self) -> &mut Rollout {
+        self.record_mut().rollout.as_mut().unwrap_or_else(|| unreachable!("a rollout's phase has a rollout"))
+    }
+
+    /// N.
+    pub(super) fn replicas(&self) -> u32 {
+        self.record().user_replicas
+    }
+
+    /// The policy in force: the open rollout's own copy, else the loaded one.
+    pub(super) fn policy(&self) -> Option<&Policy> {
+        let resolved = self
+            .record
+            .as_ref()
+            .and_then(|record| record.rollout.as_ref())
+            .map(|rollout| &rollout.resolved_policy);
+        resolved.or(match &self.facts.policy {
+            PolicyFact::Loaded(policy) => Some(policy),
+            PolicyFact::None | PolicyFact::Unusable { .. } => None,
+        })
+    }
+
+    /// The status speaks of the spec that we see.
+    pub(super) fn observed(&self) -> bool {
+        self.workload.observed_generation >= self.workload.generation
+    }
+
+    /// The index (not the ordinal) of a pod.
+    pub(super) fn index(&self, pod: &Pod) -> Option<u32> {
+        pod.ordinal.checked_sub(self.workload.ordinals_start)
+    }
+
+    /// Pods with their index, by index. Empty while pods aren't observed.
+    pub(super) fn pods(&self) -> Vec<(u32, &'a Pod)> {
+        let mut pods: Vec<(u32, &Pod)> = self
+            .detail
+            .map_or(&[][..], |detail| &detail.pods)
+            .iter()
+            .filter_map(|pod| Some((self.index(pod)?, pod)))
+            .collect();
+        pods.sort_by_key(|(index, _)| *index);
+        pods
+    }
+
+    /// It exists, isn't on its way out, and we didn't delete it.
+    pub(super) fn live(&self, pod: &Pod) -> bool {
+        pod.live() && !self.memory.deleted.contains_key(&pod.uid)
+    }
+
+    /// Ready for `minReadySeconds`.
+    pub(super) fn available(&self, pod: &Pod) -> bool {
+        let wait = i64::from(self.workload.min_ready_seconds);
+        self.live(pod)
+            && pod.ready
+            && (wait == 0 || pod.ready_since.is_some_and(|since| self.now.wall.0 - since.0 >= wait))
+    }
+
+    /// The live pod at an index.
+    pub(super) fn live_at(&self, index: u32) -> Option<&'a Pod> {
+        self.pods().into_iter().find(|(at, pod)| *at == index && self.live(pod)).map(|(_, pod)| pod)
+    }
+
+    pub(super) fn is_on(pod: &Pod, revision: Option<&Revision>) -> bool {
+        revision.is_some() && pod.revision.as_ref() == revision
+    }
+
+    pub(super) fn revision(&self, name: &Revision) -> Option<&'a RevisionFact> {
+        self.detail?.revisions.iter().find(|revision| revision.name == *name)
+    }
+
+    /// Whether two revisions have the same template; a revision that can't be seen equals only itself.
+    pub(super) fn same_template(&self, left: &Revision, right: &Revision) -> bool {
+        left == right
+            || match (self.revision(left), self.revision(right)) {
+                (Some(left), Some(right)) => template::equal(&left.template, &right.template),
+                _ => false,
+            }
+    }
+
+    /// Kubernetes has made another template than the stable one current: pods can't return stable by themselves.
+    pub(super) fn completed(&self) -> bool {
+        match (&self.workload.current_revision, &self.record().stable) {
+            (Some(current), Some(stable)) => !self.same_template(current, stable),
+            _ => false,
+        }
+    }
+
+    /// Asks for pods and revisions; false until they are there.
+    pub(super) fn need_detail(&mut self) -> bool {
+        self.observe.detail = true;
+        self.detail.is_some()
+    }
+
+    /// Deletes a pod by its UID, if nothing else is done in this step.
+    pub(super) fn delete_pod(&mut self, pod: &Pod) {
+        if self.effect.is_none() {
+            self.memory.deleted.insert(pod.uid.clone(), self.now.mono);
+            self.effect = Some(Write::DeletePod { name: pod.name.clone(), uid: pod.uid.clone() });
+        }
+    }
+
+    /// Steps again after `wait` at the latest.
+    pub(super) fn wake_in(&mut self, wait: Duration) {
+        self.wake = Some(self.wake.map_or(wait, |wake| wake.min(wait)));
+    }
+
+    /// Tells people; a note with a topic becomes the message of this step's state write.
+    pub(super) fn say(&mut self, note: Note) {
+        if let Some(topic) = note.topic()
+            && let Some(policy) = self.policy()
+        {
+            let receivers = policy
+                .notify
+                .iter()
+                .filter(|notify| notify.events.contains(&topic))
+                .map(|notify| notify.receiver.clone())
+                .collect::<std::collections::BTreeSet<_>>();
+            let text = note.to_string();
+            match &mut self.message {
+                Some(message) => {
+                    message.topic = topic;
+                    message.text = format!("{}\n{text}", message.text);
+                    message.receivers.extend(receivers);
+                }
+                None => self.message = Some(Message { seq: 0, topic, text, receivers }),
+            }
+        }
+        self.notes.push(note);
+    }
+
+    /// A standing problem: shown as long as it is reported, told as an Event when it begins.
+    pub(super) fn report(&mut self, reason: &'static str, detail: String) {
+        let problem = Problem { reason, detail };
+        let key = format!("{reason}: {}", problem.detail);
+        if self.memory.told.insert(key) {
+            self.notes.push(Note::Problem(problem.clone()));
+        }
+        self.problem = Some(problem);
+    }
+
+    /// Stops forward motion until a person resumes.
+    pub(super) fn pause(&mut self, reason: PauseReason, detail: String) {
+        if self.record().pause.as_ref().is_some_and(|pause| pause.reason == reason) {
+            return;
+        }
+        self.say(Note::Paused { reason, detail: detail.clone() });
+        self.record_mut().pause = Some(Pause { reason, detail });
+        self.annotations.insert(PAUSED.to_owned(), Some("true".to_owned()));
+    }
+
+    /// Lifts a pause of our own; one that a person asked for stays.
+    pub(super) fn lift_own_pause(&mut self) {
+        if self.record().pause.as_ref().is_some_and(|pause| pause.reason != PauseReason::Requested) {
+            self.record_mut().pause = None;
+            self.annotations.insert(PAUSED.to_owned(), None);
+        }
+    }
+
+    pub(super) fn paused(&self) -> bool {
+        self.record().pause.is_some()
+    }
+
+    /// Puts everything together.
+    pub(super) fn finish(mut self) -> Decision {
+        if let Some(pause) = self.record.as_ref().and_then(|record| record.pause.clone())
+            && self.problem.is_none()
+            && pause.reason != PauseReason::Requested
+        {
+            self.problem = Some(Problem { reason: "Paused", detail: pause.detail });
+        }
+        if self.problem.is_none() {
+            self.memory.told.clear();
+        }
+        let patch = self.anchor_patch();
+        let mut writes = Vec::new();
+        if let Some(patch) = patch {
+            self.memory.saved_bake_ms = self.bake_ms();
+            writes.push(Write::Anchor(patch));
+        }
+        writes.extend(self.effect.take());
+        let probes = self.probe_plan();
+        Decision {
+            state: State { record: self.record, memory: self.memory },
+            writes,
+            probes,
+            observe: self.observe,
+            wake: self.wake,
+            notes: self.notes,
+            problem: self.problem,
+        }
+    }
+
+    fn bake_ms(&self) -> u64 {
+        self.record
+            .as_ref()
+            .and_then(|record| record.rollout.as_ref())
+            .map_or(0, |rollout| rollout.bake_done_ms)
+    }
+
+    /// The patch that brings the live object to what this step wants; `None` if it is there already.
+    fn anchor_patch(&mut self) -> Option<AnchorPatch> {
+        let mut patch = AnchorPatch {
+            resource_version: self.workload.resource_version.clone(),
+            annotations: std::mem::take(&mut self.annotations),
+            template: self.template.take(),
+            ..AnchorPatch::default()
+        };
+        patch.annotations.retain(|name, value| self.workload.annotations.get(name) != value.as_ref());
+        let replicas = self.record.as_ref().map(Record::expected_replicas).or(self.last_replicas);
+        patch.replicas = replicas.filter(|&replicas| replicas != self.workload.replicas);
+        if self.record.is_some() || self.before.record.is_some() {
+            // Above PARKED is parked too; only Siskin needs the exact value, and only when it opens.
+            let fits = |wanted: u32| {
+                wanted == self.workload.partition || wanted >= PARKED && self.workload.partition >= PARKED
+            };
+            patch.partition = self.partition.filter(|&wanted| !fits(wanted));
+        }
+        let nothing = patch.annotations.is_empty()
+            && patch.replicas.is_none()
+            && patch.partition.is_none()
+            && patch.template.is_none();
+        if nothing && !self.state_is_worth_a_write() {
+            return None;
+        }
+        if let Some(record) = &mut self.record {
+            record.seq += 1;
+            if let Some(mut message) = self.message.take() {
+                message.seq = record.seq;
+                record.message = Some(message);
+            }
+            if let Some(rollout) = &mut record.rollout {
+                rollout.checks.clone_from(&self.memory.checkpoint);
+            }
+            patch.annotations.insert("state".to_owned(), Some(record.to_json()));
+        }
+        Some(patch)
+    }
+
+    /// The record changed in more than evidence, or there is enough new evidence to checkpoint.
+    fn state_is_worth_a_write(&self) -> bool {
+        let (Some(before), Some(after)) = (&self.before.record, &self.record) else {
+            return self.before.record.is_some() != self.record.is_some();
+        };
+        let without_evidence = |record: &Record| {
+            let mut record = record.clone();
+            if record.in_rollout() {
+                record.notified.clear();
+            }
+            if let Some(rollout) = &mut record.rollout {
+                (rollout.bake_done_ms, rollout.undecided_ms, rollout.stalled_ms) = (0, 0, 0);
+                rollout.checks.clear();
+            }
+            record
+        };
+        if without_evidence(before) != without_evidence(after) {
+            return true;
+        }
+        self.checkpoint_due(after)
+    }
+
+    /// Evidence is saved at most every max(30 s, bake / 20).
+    fn checkpoint_due(&self, record: &Record) -> bool {
+        let Some(rollout) = &record.rollout else { return false };
+        let bake = self.plan().and_then(|plan| plan.steps.get(rollout.step).map(|step| step.bake));
+        let every = (bake.unwrap_or_default() / 20).max(Duration::from_secs(30));
+        Duration::from_millis(rollout.bake_done_ms.saturating_sub(self.memory.saved_bake_ms)) >= every
+    }
+}

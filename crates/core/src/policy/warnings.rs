@@ -1,0 +1,66 @@
+//! What a policy may say but rarely means, and what follows from it that people should know.
+
+use super::{AfterCompletion, ClaimUse, Mode, OnNoData, Placement, Policy, Probe, Strategy};
+
+/// Sentences for the author of `policy`, in the order of the file.
+pub fn warnings(policy: &Policy) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Strategy::Canary(canary) = &policy.strategy {
+        warnings.extend(
+            placement(&canary.placement).map(|text| format!("spec.strategy.canary.placement: {text}")),
+        );
+        for (index, step) in canary.steps.iter().enumerate().filter(|(_, step)| step.approval) {
+            warnings.push(format!(
+                "spec.strategy.canary.steps[{index}].approval: whoever may annotate the workload may approve step `{}`",
+                step.name
+            ));
+        }
+    }
+    if policy.checks.is_empty() {
+        warnings.push("spec.checks: there are none, so only the readiness of pods is judged".to_owned());
+    } else if policy.checks.iter().all(|check| check.mode == Mode::Observe) {
+        warnings.push(
+            "spec.checks: all of them only observe, so only the readiness of pods is judged".to_owned(),
+        );
+    }
+    for (index, check) in policy.checks.iter().enumerate() {
+        let Probe::Scrape(scrape) = &check.probe else { continue };
+        if scrape.compare.as_ref().is_some_and(|compare| compare.warm_up.is_zero()) {
+            warnings.push(format!(
+                "spec.checks[{index}].compare.warmUp: without one, `{}` compares cold canary pods with warm stable pods",
+                check.name
+            ));
+        }
+    }
+    if policy.outcome.on_no_data == OnNoData::RollBack {
+        warnings.push(
+            "spec.outcome.onNoData: RollBack also takes good revisions back when only the measuring fails"
+                .to_owned(),
+        );
+    }
+    if policy.outcome.after_completion == AfterCompletion::Undo {
+        warnings.push(
+            "spec.outcome.afterCompletion: Undo writes the stable template into the workload; where a Git repository \
+             owns it, the repository must follow"
+                .to_owned(),
+        );
+    }
+    warnings
+}
+
+fn placement(placement: &Placement) -> Option<&'static str> {
+    let Placement::Surge { pods: _, claims } = placement else { return None };
+    Some(match claims {
+        None => {
+            "without `surge.claims`, workloads with volumeClaimTemplates are refused; say what the data of extra pods is \
+             worth: Discard, Keep or Reuse"
+        }
+        Some(ClaimUse::Discard) => {
+            "claims: Discard means that writes served by extra pods are lost with them"
+        }
+        Some(ClaimUse::Keep) => {
+            "claims: Keep leaves claims behind, and the next rollout waits until they are deleted"
+        }
+        Some(ClaimUse::Reuse) => "claims: Reuse gives extra pods the old data of earlier ones",
+    })
+}

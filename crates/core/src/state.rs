@@ -1,0 +1,437 @@
+//! The durable state of one workload, kept in the annotation `siskin.dev/state`, and what is remembered beside it.
+//!
+//! The record is input from a stranger: whoever may patch the StatefulSet may edit it. It can narrow what the
+//! engine does, never widen it; the engine checks it against the live objects wherever it matters.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    facts::{Revision, RevisionVerdict, Uid, Workload},
+    policy::{Policy, Topic},
+    time::{Instant, Wall},
+};
+
+/// The largest state that is read or written, in bytes.
+pub const MAX_BYTES: usize = 32 * 1024;
+
+/// How many rollouts the history keeps.
+pub const HISTORY: usize = 5;
+
+/// What the engine knows of a workload between two steps.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    /// What survives a restart; `None`: not opted in, or nothing readable.
+    pub record: Option<Record>,
+    /// What doesn't.
+    pub memory: Memory,
+}
+
+/// State v1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// Always 1.
+    pub version: u32,
+    /// The StatefulSet this was written for; another UID means it was copied here.
+    #[serde(rename = "workloadUID")]
+    pub workload_uid: Uid,
+    /// Rises with every write of the state.
+    pub seq: u64,
+    /// The revision last promoted or adopted; equals the annotation `siskin.dev/stable`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable: Option<Revision>,
+    /// N: the replicas that the user wants.
+    pub user_replicas: u32,
+    /// The partition before opting in.
+    pub user_partition: u32,
+    /// Where the workload stands.
+    pub phase: Phase,
+    /// The open rollout; none at rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
+    /// Why nothing moves forward; the annotation `siskin.dev/paused` goes with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<Pause>,
+    /// The update revision that was looked at and needs no rollout (rejected, or the stable template again).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Revision>,
+    /// The current revision that took the stable one's place without a promotion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forgotten: Option<Revision>,
+    /// What is known of the claims of surge ordinals.
+    #[serde(default, skip_serializing_if = "ClaimLedger::is_empty")]
+    pub claims: ClaimLedger,
+    /// Commands that acted or matched nothing, as `name=value`; ignored if they return.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consumed: Vec<String>,
+    /// The last message to people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<Message>,
+    /// The seq of the last message each receiver got.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub notified: BTreeMap<String, u64>,
+    /// The last rollouts, newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Past>,
+}
+
+/// Where a workload stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// Parked for the first time, or after the state was lost; the pods have to be looked at.
+    OptingIn,
+    /// Parked; the pods were never all Ready, so there is no stable revision yet.
+    Installing,
+    /// At rest.
+    Idle,
+    /// The step's pods are being changed.
+    Opening,
+    /// The step's pods are judged, parked.
+    Baking,
+    /// The bake is done; a person must let it go on. Parked, checks run.
+    AwaitingApproval,
+    /// The canary revision is the stable one; Kubernetes and the replicas are brought to it.
+    Completing,
+    /// Back to stable by deleting pods, parked.
+    Reverting,
+    /// Back to stable by the template, open.
+    Undoing,
+}
+
+impl Phase {
+    /// The name in the state and for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OptingIn => "OptingIn",
+            Self::Installing => "Installing",
+            Self::Idle => "Idle",
+            Self::Opening => "Opening",
+            Self::Baking => "Baking",
+            Self::AwaitingApproval => "AwaitingApproval",
+            Self::Completing => "Completing",
+            Self::Reverting => "Reverting",
+            Self::Undoing => "Undoing",
+        }
+    }
+}
+
+/// One passage from stable to canary revision.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rollout {
+    /// Names this rollout in commands: unique per workload.
+    pub id: String,
+    /// The revision being judged.
+    pub canary: Revision,
+    /// The policy as it was when the rollout started.
+    pub resolved_policy: Policy,
+    /// Index into the compiled steps.
+    pub step: usize,
+    /// Extra pods that Siskin has added to `spec.replicas`.
+    #[serde(default)]
+    pub surge: u32,
+    /// The bake of this step so far, in milliseconds of observed passing time.
+    #[serde(default)]
+    pub bake_done_ms: u64,
+    /// Time in this step's bake without a verdict that lets it pass, in milliseconds.
+    #[serde(default)]
+    pub undecided_ms: u64,
+    /// Time since the last progress, in milliseconds.
+    #[serde(default)]
+    pub stalled_ms: u64,
+    /// How often this step lost its exposure.
+    #[serde(default)]
+    pub exposure_lost: u32,
+    /// How often an applier took the surge away.
+    #[serde(default)]
+    pub surge_contested: u32,
+    /// Why the rollout goes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back: Option<Back>,
+    /// Checkpoints of the checks by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub checks: BTreeMap<String, Value>,
+    /// When it started.
+    pub started: Wall,
+}
+
+/// Why a rollout goes back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Back {
+    /// The kind of reason.
+    pub cause: Cause,
+    /// One sentence.
+    pub detail: String,
+}
+
+/// The kinds of reasons to go back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cause {
+    /// A check failed.
+    CheckFailed,
+    /// No verdict in time, and the policy says to roll back.
+    Undecided,
+    /// No progress in time.
+    ProgressDeadline,
+    /// A person aborted.
+    Aborted,
+    /// A newer template.
+    Superseded,
+    /// The stable template was put back.
+    PutBack,
+    /// The policy annotation was removed.
+    OptedOut,
+    /// Replicas went to zero.
+    ScaledToZero,
+    /// Pods ran several revisions, and a person named the stable one.
+    MixedRevisions,
+}
+
+impl Cause {
+    /// What the canary revision is marked as; `None`: nothing was found out about it.
+    pub fn verdict(self) -> Option<RevisionVerdict> {
+        match self {
+            Self::CheckFailed | Self::Undecided | Self::ProgressDeadline | Self::Aborted => {
+                Some(RevisionVerdict::Rejected)
+            }
+            Self::Superseded | Self::PutBack => Some(RevisionVerdict::Superseded),
+            Self::OptedOut | Self::ScaledToZero | Self::MixedRevisions => None,
+        }
+    }
+}
+
+/// Why nothing moves forward.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pause {
+    /// The kind of reason.
+    pub reason: PauseReason,
+    /// What happened and what to do.
+    pub detail: String,
+}
+
+/// The kinds of reasons to pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum PauseReason {
+    /// A person set `siskin.dev/paused`.
+    Requested,
+    /// A check failed and the policy says to pause.
+    CheckFailed,
+    /// A check failed after Kubernetes had completed the update.
+    FailedAfterCompletion,
+    /// No verdict in time.
+    Undecided,
+    /// A check has no data and the policy says to pause.
+    NoData,
+    /// No progress in time and the policy says to pause.
+    ProgressDeadline,
+    /// Canary pods were deleted by others too often.
+    ExposureLost,
+    /// Pods run several revisions and none is known as stable.
+    MixedRevisions,
+    /// `siskin.dev/stable` and the state disagree.
+    StateMismatch,
+    /// The state was lost while a rollout was open.
+    StateLost,
+    /// Our write came out different from what was sent.
+    AdmissionMismatch,
+    /// A surge ordinal has a claim from before.
+    ClaimLeftOver,
+    /// An applier takes the surge away again and again.
+    ReplicasContested,
+    /// The template that undo wrote did not become the stable one.
+    UndoMismatch,
+    /// Somebody wrote another template during undo.
+    UndoContested,
+    /// The policy's steps don't fit the number of replicas.
+    PolicyUnfit,
+}
+
+/// Claims of surge ordinals, so that only claims of the rollout's own are ever deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimLedger {
+    /// Names that did not exist before the surge.
+    #[serde(default)]
+    pub absent_before: BTreeSet<String>,
+    /// When that was seen.
+    #[serde(default)]
+    pub looked_at: Wall,
+    /// Those of them that were made since.
+    #[serde(default)]
+    pub created: Vec<OwnClaim>,
+}
+
+impl ClaimLedger {
+    /// Nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.absent_before.is_empty() && self.created.is_empty()
+    }
+}
+
+/// A claim that was made for a surge ordinal of the rollout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnClaim {
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: Uid,
+}
+
+/// A message to people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Message {
+    /// The seq it came with.
+    pub seq: u64,
+    /// What it is about.
+    pub topic: Topic,
+    /// The text.
+    pub text: String,
+    /// Who gets it.
+    pub receivers: BTreeSet<String>,
+}
+
+/// One line of history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Past {
+    /// The rollout's id.
+    pub id: String,
+    /// The revision that was judged.
+    pub canary: Revision,
+    /// How it ended, in a few words.
+    pub end: String,
+    /// When.
+    pub at: Wall,
+}
+
+/// What the engine remembers only as long as the process lives.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    /// The last step's time; observed time is measured between two steps.
+    pub tick: Option<Instant>,
+    /// Canary pods seen so far in this rollout.
+    pub seen: BTreeSet<Uid>,
+    /// Canary pods that were Ready once.
+    pub seen_ready: BTreeSet<Uid>,
+    /// Deletes that were sent and when; the watch may show them late.
+    pub deleted: BTreeMap<Uid, Instant>,
+    /// Bake time that the durable state knows.
+    pub saved_bake_ms: u64,
+    /// Standing problems that were told already.
+    pub told: BTreeSet<String>,
+    /// `spec.template` while it was known to be the canary's; another one means somebody wrote.
+    pub canary_template: Option<Value>,
+    /// How long a check has had no data.
+    pub no_data: Duration,
+    /// When a write last came out different.
+    pub refused_at: Option<Instant>,
+    /// A write that came out different: what differs. Set by [`State::refused`].
+    pub refusal: Option<String>,
+    /// Checkpoints of the checks as they are now; saved with the next write.
+    pub checkpoint: BTreeMap<String, Value>,
+}
+
+/// Why a state annotation can't be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// Not the JSON of state v1.
+    #[error("siskin.dev/state can't be read: {0}")]
+    Garbled(String),
+    /// Longer than [`MAX_BYTES`].
+    #[error("siskin.dev/state is {0} bytes long; at most {MAX_BYTES} are read")]
+    TooLong(usize),
+    /// Another version of the schema.
+    #[error("siskin.dev/state is version {0}; this release reads version 1")]
+    Version(u64),
+    /// Written for another object, for example restored from a backup.
+    #[error("siskin.dev/state was written for another StatefulSet (uid {0})")]
+    AnotherWorkload(Uid),
+}
+
+impl Record {
+    /// Reads the state annotation of `workload`; `Ok(None)` without one.
+    pub fn read(workload: &Workload) -> Result<Option<Self>, Unreadable> {
+        let Some(text) = workload.annotations.get("state") else { return Ok(None) };
+        if text.len() > MAX_BYTES {
+            return Err(Unreadable::TooLong(text.len()));
+        }
+        let value: Value =
+            serde_json::from_str(text).map_err(|error| Unreadable::Garbled(error.to_string()))?;
+        match value.get("version").and_then(Value::as_u64) {
+            Some(1) => {}
+            Some(other) => return Err(Unreadable::Version(other)),
+            None => return Err(Unreadable::Garbled("`version` is missing".to_owned())),
+        }
+        let record: Self =
+            serde_json::from_value(value).map_err(|error| Unreadable::Garbled(error.to_string()))?;
+        if record.workload_uid != workload.uid {
+            return Err(Unreadable::AnotherWorkload(record.workload_uid));
+        }
+        if record.in_rollout() != record.rollout.is_some() {
+            return Err(Unreadable::Garbled(format!(
+                "phase {} and `rollout` don't go together",
+                record.phase.as_str()
+            )));
+        }
+        Ok(Some(record))
+    }
+
+    /// The annotation's value.
+    pub fn to_json(&self) -> String {
+        serde_json::to_value(self).map(|value| value.to_string()).unwrap_or_default()
+    }
+
+    /// A rollout is open.
+    pub fn in_rollout(&self) -> bool {
+        !matches!(self.phase, Phase::OptingIn | Phase::Installing | Phase::Idle)
+    }
+
+    /// What `spec.replicas` is when nobody else wrote it.
+    pub fn expected_replicas(&self) -> u32 {
+        self.user_replicas + self.rollout.as_ref().map_or(0, |rollout| rollout.surge)
+    }
+}
+
+impl Rollout {
+    /// The observed bake so far.
+    pub fn bake_done(&self) -> Duration {
+        Duration::from_millis(self.bake_done_ms)
+    }
+}
+
+impl State {
+    /// The state as a new process finds it.
+    pub fn load(workload: &Workload) -> (Self, Option<Unreadable>) {
+        let (record, problem) = match Record::read(workload) {
+            Ok(record) => (record, None),
+            Err(problem) => (None, Some(problem)),
+        };
+        let saved_bake_ms = record
+            .as_ref()
+            .and_then(|record| record.rollout.as_ref())
+            .map_or(0, |rollout| rollout.bake_done_ms);
+        (Self { record, memory: Memory { saved_bake_ms, ..Memory::default() } }, problem)
+    }
+
+    /// Tells the engine that a write of its came out different from what was sent.
+    pub fn refused(&mut self, what: String) {
+        self.memory.refusal = Some(what);
+    }
+
+    /// Tells the engine that `receiver` got (or will never get) the message of `seq`.
+    pub fn delivered(&mut self, receiver: &str, seq: u64) {
+        if let Some(record) = &mut self.record {
+            let last = record.notified.entry(receiver.to_owned()).or_default();
+            *last = seq.max(*last);
+        }
+    }
+}
