@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::{
     facts::{Revision, RevisionVerdict, Uid, Workload},
-    policy::{Policy, Topic},
+    policy::{self, Policy, Topic},
     time::{Instant, Wall},
 };
 
@@ -381,6 +381,10 @@ impl Record {
                 "phase {} and `rollout` don't go together",
                 record.phase.as_str()
             )));
+        }
+        if let Some(rollout) = &record.rollout {
+            policy::validate(&rollout.resolved_policy)
+                .map_err(|errors| Unreadable::Garbled(format!("resolvedPolicy: {errors}")))?;
         }
         Ok(Some(record))
     }

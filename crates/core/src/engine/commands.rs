@@ -155,11 +155,14 @@ impl Turn<'_> {
                 Taken::Yes(format!("{revision} is the stable revision"))
             }
             Phase::Idle if self.record().forgotten.as_ref() == Some(revision) => {
+                if !self.need_detail() {
+                    return Taken::Later;
+                }
                 let record = self.record_mut();
                 record.stable = Some(revision.clone());
                 record.forgotten = None;
-                self.annotations.insert("stable".to_owned(), Some(revision.0.clone()));
                 self.say(Note::Adopted(revision.clone()));
+                self.bring_to_stable();
                 Taken::Yes(format!("{revision} is the stable revision"))
             }
             _ => Taken::No(format!("promote: {revision} is not being judged")),

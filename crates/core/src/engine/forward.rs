@@ -214,9 +214,12 @@ impl Turn<'_> {
     fn supersede(&mut self, update: &Revision) {
         let why = format!("superseded by {update}");
         if self.completed() {
-            // Nothing leads back without a template write; the newer one is judged against the same stable.
-            self.close_rollout(&why, self.now.wall);
-            self.start(update);
+            // Nothing leads back without a template write; the newer one is judged against the same stable. Until
+            // that can start the pods stay as they are, and this rollout is the record of it.
+            if self.may_start().is_some() {
+                self.close_rollout(&why, self.now.wall);
+                self.start(update);
+            }
         } else {
             self.go_back(Cause::Superseded, why);
             self.walk_back();

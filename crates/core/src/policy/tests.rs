@@ -288,13 +288,18 @@ fn every_file_and_every_example_of_the_documentation_loads() {
         let path = entry.unwrap().path();
         texts.push((path.display().to_string(), std::fs::read_to_string(path).unwrap()));
     }
-    let files = texts.len();
-    let page = std::fs::read_to_string(root.join("docs/policy.md")).unwrap();
-    for (index, block) in page.split("```yaml\n").skip(1).enumerate() {
-        let (yaml, _) = block.split_once("```").unwrap();
-        texts.push((format!("docs/policy.md, example {}", index + 1), yaml.to_owned()));
+    for path in ["examples/siskin/visits.yaml", "examples/siskin/config.yaml", "kustomize/base/config.yaml"] {
+        texts.push((path.to_owned(), std::fs::read_to_string(root.join("deploy").join(path)).unwrap()));
     }
-    assert!(files >= 6 && texts.len() >= files + 3, "{} texts", texts.len());
+    let files = texts.len();
+    for page in ["README.md", "docs/policy.md", "docs/operations.md"] {
+        let text = std::fs::read_to_string(root.join(page)).unwrap();
+        for (index, block) in text.split("```yaml\n").skip(1).enumerate() {
+            let (yaml, _) = block.split_once("```").unwrap();
+            texts.push((format!("{page}, example {}", index + 1), yaml.to_owned()));
+        }
+    }
+    assert!(files >= 9 && texts.len() >= files + 4, "{} texts", texts.len());
     for (name, text) in texts {
         crate::document::parse(&name, &text).unwrap_or_else(|errors| panic!("{errors}"));
     }

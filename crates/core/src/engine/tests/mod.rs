@@ -3,6 +3,7 @@
 mod back;
 mod commands;
 mod crash;
+mod faults;
 mod forward;
 mod life;
 mod others;

@@ -232,6 +232,22 @@ impl World {
         self.state.record.as_ref().and_then(|record| record.rollout.as_ref()).expect("a rollout").id.clone()
     }
 
+    pub fn open_rollout(&self) -> Option<String> {
+        Some(self.state.record.as_ref()?.rollout.as_ref()?.id.clone())
+    }
+
+    /// The pause that holds now has this reason.
+    pub fn told_last(&self, reason: &str) -> bool {
+        let pause = self.state.record.as_ref().and_then(|record| record.pause.as_ref());
+        pause.is_some_and(|pause| format!("Paused{:?}", pause.reason) == reason)
+    }
+
+    /// A person deletes claims that no pod of the user's needs.
+    pub fn drop_stray_claims(&mut self) {
+        let replicas = self.user_replicas();
+        self.claims.retain(|claim| claim.name.rsplit('-').next().unwrap().parse::<u32>().unwrap() < replicas);
+    }
+
     pub fn annotation(&self, name: &str) -> Option<&str> {
         self.sts.annotations.get(name).map(String::as_str)
     }
