@@ -1,0 +1,103 @@
+//! The command line.
+
+mod check;
+mod order;
+mod status;
+mod workload;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    cluster::Access,
+    run::{self, Run},
+};
+
+/// Progressive delivery for a Kubernetes StatefulSet.
+///
+/// A StatefulSet that carries the annotation `siskin.dev/policy: <name>` rolls only as Siskin lets it: a new revision
+/// is tried on canary pods, judged by checks, and promoted or rolled back.
+#[derive(Parser)]
+#[command(name = "siskin", version, arg_required_else_help = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten)]
+    access: Access,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  siskin check policies/*.yaml               find every mistake before the cluster does
+  kubectl annotate sts db siskin.dev/policy=standard
+                                             let Siskin look after db
+  siskin status -n payments db               where the rollout stands, and why
+  siskin approve -n payments db              let a waiting rollout go on
+
+Exit codes: 0 done; 1 refused, or there was nothing to do; 2 wrong usage.";
+
+#[derive(Subcommand)]
+enum Command {
+    Run(Run),
+    Check(check::Check),
+    /// Shows where a workload stands, and why
+    Status(workload::Named),
+    /// Lets a rollout that waits for approval go on
+    Approve(order::Approve),
+    /// Skips the remaining steps and makes the canary revision the stable one
+    Promote(order::Promote),
+    /// Takes a rollout back to the stable revision
+    Abort(workload::Named),
+    /// Takes a rollout back also when Kubernetes has completed it, by writing the stable template
+    Undo(workload::Named),
+    /// Stops a rollout from going forward; a failing check still takes it back
+    Pause(workload::Named),
+    /// Lets a paused rollout go on
+    Resume(workload::Named),
+    /// Tries a revision that was rolled back once more
+    Retry(workload::Named),
+}
+
+/// Runs the command of this process.
+pub fn main() -> ExitCode {
+    let Cli { access, command } = Cli::parse();
+    if let Command::Check(check) = command {
+        return check::check(&check);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return refused(&format!("the runtime can't start: {error}")),
+    };
+    let done = runtime.block_on(dispatch(&access, command));
+    // What still runs is a watch or a write that is given up.
+    runtime.shutdown_background();
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => refused(&text),
+    }
+}
+
+async fn dispatch(access: &Access, command: Command) -> Result<(), String> {
+    let order = match command {
+        Command::Run(run) => return run::run(access, run).await.map_err(|error| error.to_string()),
+        Command::Status(named) => {
+            return status::status(access, &named).await.map_err(|error| error.to_string());
+        }
+        Command::Check(_) => return Ok(()),
+        Command::Approve(order::Approve { named, user }) => (named, order::Verb::Approve { user }),
+        Command::Promote(order::Promote { named, revision }) => (named, order::Verb::Promote { revision }),
+        Command::Abort(named) => (named, order::Verb::Abort),
+        Command::Undo(named) => (named, order::Verb::Undo),
+        Command::Pause(named) => (named, order::Verb::Pause),
+        Command::Resume(named) => (named, order::Verb::Resume),
+        Command::Retry(named) => (named, order::Verb::Retry),
+    };
+    let (named, verb) = order;
+    order::give(access, &named, verb).await.map_err(|error| error.to_string())
+}
+
+fn refused(text: &str) -> ExitCode {
+    eprintln!("siskin: {text}");
+    ExitCode::from(1)
+}

@@ -1,0 +1,410 @@
+//! The API server as this program uses it: few resources, read as projections, each call with a time limit.
+//!
+//! Nothing is retried here. What a failed write means is known only to the one who asked for it: the next step
+//! is always to read again and decide again.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use futures::{Stream, StreamExt};
+use kube::{
+    Client, Config,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions, WatchEvent, WatchParams},
+    config::{KubeConfigOptions, Kubeconfig},
+    core::Request,
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use siskin_core::facts::Uid;
+use tokio::sync::Semaphore;
+
+/// The manager of every field that the daemon writes.
+pub const FIELD_MANAGER: &str = "siskin";
+
+/// Longer than the API server's own slowest good answers, shorter than people's patience.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Each call under way has a connection of its own (HTTP/1), which stays open for a while: these bound both at a
+/// start with many workloads. Writes don't wait for reads; a hundred rollbacks at once are still sent in 0.1 s.
+const READS: usize = 8;
+const WRITES: usize = 16;
+
+/// A page of a list; bounds the memory that a list takes at its peak.
+const PAGE: u32 = 100;
+
+/// How the cluster is found.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Access {
+    /// The kubeconfig file; by default $KUBECONFIG, ~/.kube/config, or the pod's service account
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig
+    #[arg(long, global = true, value_name = "NAME")]
+    pub context: Option<String>,
+}
+
+/// Why the cluster can't be reached at all.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// The kubeconfig that was named.
+    #[error("the kubeconfig can't be used: {0}")]
+    Kubeconfig(#[from] kube::config::KubeconfigError),
+    /// Nothing was named and nothing was found.
+    #[error("no cluster is configured; give --kubeconfig, set KUBECONFIG, or run in a pod: {0}")]
+    Nothing(#[from] kube::config::InferConfigError),
+    /// The client can't be built.
+    #[error("the connection can't be set up: {0}")]
+    Client(#[source] kube::Error),
+}
+
+/// Why one call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No answer in time; a write may or may not have happened.
+    #[error("{call}: no answer from the API server in {}s", CALL_TIMEOUT.as_secs())]
+    Timeout {
+        /// What was asked.
+        call: String,
+    },
+    /// The API server said no.
+    #[error("{call}: {message}")]
+    Refused {
+        /// What was asked.
+        call: String,
+        /// The HTTP status.
+        code: u16,
+        /// The API server's text.
+        message: String,
+    },
+    /// There was no usable answer.
+    #[error("{call}: {source}")]
+    Failed {
+        /// What was asked.
+        call: String,
+        /// What went wrong.
+        source: Box<kube::Error>,
+    },
+}
+
+impl Error {
+    fn new(call: String, error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::Refused { call, code: status.code, message: status.message },
+            other => Self::Failed { call, source: Box::new(other) },
+        }
+    }
+
+    fn code(&self) -> Option<u16> {
+        match self {
+            Self::Refused { code, .. } => Some(*code),
+            Self::Timeout { .. } | Self::Failed { .. } => None,
+        }
+    }
+
+    /// A precondition didn't hold.
+    pub fn is_conflict(&self) -> bool {
+        self.code() == Some(409)
+    }
+
+    /// There is no such object.
+    pub fn is_not_found(&self) -> bool {
+        self.code() == Some(404)
+    }
+
+    /// The right is missing.
+    pub fn is_forbidden(&self) -> bool {
+        self.code() == Some(403)
+    }
+
+    /// The resourceVersion of a watch or a page is too old.
+    pub fn is_expired(&self) -> bool {
+        self.code() == Some(410)
+    }
+
+    /// A metric label.
+    pub fn category(&self) -> &'static str {
+        match self.code() {
+            Some(409) => "conflict",
+            Some(404) => "not_found",
+            Some(401 | 403) => "forbidden",
+            Some(422 | 400) => "invalid",
+            Some(_) => "error",
+            None if matches!(self, Self::Timeout { .. }) => "timeout",
+            None => "unreachable",
+        }
+    }
+}
+
+/// The resources that are read or written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// `StatefulSets`.
+    StatefulSets,
+    /// Pods.
+    Pods,
+    /// `ControllerRevisions`.
+    ControllerRevisions,
+    /// `PersistentVolumeClaims`.
+    Claims,
+    /// Events (events.k8s.io).
+    Events,
+}
+
+impl Resource {
+    fn path(self, namespace: Option<&str>) -> String {
+        let (group, plural) = match self {
+            Self::StatefulSets => ("apis/apps/v1", "statefulsets"),
+            Self::Pods => ("api/v1", "pods"),
+            Self::ControllerRevisions => ("apis/apps/v1", "controllerrevisions"),
+            Self::Claims => ("api/v1", "persistentvolumeclaims"),
+            Self::Events => ("apis/events.k8s.io/v1", "events"),
+        };
+        match namespace {
+            Some(namespace) => format!("/{group}/namespaces/{namespace}/{plural}"),
+            None => format!("/{group}/{plural}"),
+        }
+    }
+
+    fn singular(self) -> &'static str {
+        match self {
+            Self::StatefulSets => "StatefulSet",
+            Self::Pods => "Pod",
+            Self::ControllerRevisions => "ControllerRevision",
+            Self::Claims => "PersistentVolumeClaim",
+            Self::Events => "Event",
+        }
+    }
+}
+
+/// What a list or a watch covers.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// The resource.
+    pub resource: Resource,
+    /// One namespace, or all.
+    pub namespace: Option<String>,
+    /// A label selector, or everything.
+    pub selector: Option<String>,
+}
+
+/// A whole list and the moment it shows.
+#[derive(Debug)]
+pub struct Listed<T> {
+    /// The objects.
+    pub items: Vec<T>,
+    /// Where a watch goes on.
+    pub resource_version: String,
+}
+
+#[derive(Deserialize)]
+struct Page<T> {
+    metadata: PageMeta,
+    items: Vec<T>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PageMeta {
+    #[serde(default)]
+    resource_version: String,
+    #[serde(default, rename = "continue")]
+    next: Option<String>,
+}
+
+/// A connection to the API server; cheap to clone.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+    manager: &'static str,
+    reads: Arc<Semaphore>,
+    writes: Arc<Semaphore>,
+}
+
+impl Cluster {
+    /// Sets the client up; nothing is sent yet. Fields that are written will be managed by `manager`.
+    pub async fn new(access: &Access, manager: &'static str) -> Result<Self, AccessError> {
+        let mut config = match (&access.kubeconfig, &access.context) {
+            (None, None) => Config::infer().await?,
+            (file, context) => {
+                let kubeconfig = file.as_ref().map_or_else(Kubeconfig::read, Kubeconfig::read_from)?;
+                let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
+                Config::from_custom_kubeconfig(kubeconfig, &options).await?
+            }
+        };
+        config.connect_timeout = Some(CALL_TIMEOUT);
+        config.default_retry = false;
+        Ok(Self::with(Client::try_from(config).map_err(AccessError::Client)?, manager))
+    }
+
+    /// Calls go through this client.
+    pub fn with(client: Client, manager: &'static str) -> Self {
+        Self {
+            client,
+            manager,
+            reads: Arc::new(Semaphore::new(READS)),
+            writes: Arc::new(Semaphore::new(WRITES)),
+        }
+    }
+
+    /// The namespace of the kubeconfig's context, or the pod's own.
+    pub fn default_namespace(&self) -> &str {
+        self.client.default_namespace()
+    }
+
+    /// Reads one object from the quorum, never from a cache.
+    pub async fn get<T: DeserializeOwned>(
+        &self,
+        resource: Resource,
+        namespace: &str,
+        name: &str,
+    ) -> Result<T, Error> {
+        let call = format!("read {} {namespace}/{name}", resource.singular());
+        let request =
+            Request::new(resource.path(Some(namespace))).get(name, &kube::api::GetParams::default());
+        self.call(&self.reads, call, request).await
+    }
+
+    /// Reads all objects of a scope from the quorum, page by page.
+    pub async fn list<T: DeserializeOwned>(&self, scope: &Scope) -> Result<Listed<T>, Error> {
+        self.pages(scope, Request::list).await
+    }
+
+    /// As [`Cluster::list`], but the objects' metadata only.
+    pub async fn list_metadata<T: DeserializeOwned>(&self, scope: &Scope) -> Result<Listed<T>, Error> {
+        self.pages(scope, Request::list_metadata).await
+    }
+
+    async fn pages<T: DeserializeOwned>(
+        &self,
+        scope: &Scope,
+        list: impl Fn(&Request, &ListParams) -> Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<Listed<T>, Error> {
+        let request = Request::new(scope.resource.path(scope.namespace.as_deref()));
+        let mut params =
+            ListParams { label_selector: scope.selector.clone(), ..ListParams::default() }.limit(PAGE);
+        let mut listed = Listed { items: Vec::new(), resource_version: String::new() };
+        loop {
+            let call = format!("list {}s", scope.resource.singular());
+            let page: Page<T> = self.call(&self.reads, call, list(&request, &params)).await?;
+            listed.items.extend(page.items);
+            listed.resource_version = page.metadata.resource_version;
+            match page.metadata.next.filter(|next| !next.is_empty()) {
+                Some(next) => params.continue_token = Some(next),
+                None => return Ok(listed),
+            }
+        }
+    }
+
+    /// Opens a watch that the API server ends after `seconds`.
+    pub async fn watch<T>(
+        &self,
+        scope: &Scope,
+        from: &str,
+        seconds: u32,
+    ) -> Result<impl Stream<Item = Result<WatchEvent<T>, Error>> + use<T>, Error>
+    where
+        T: Clone + DeserializeOwned + Send + 'static,
+    {
+        let call = format!("watch {}s", scope.resource.singular());
+        let params = WatchParams {
+            label_selector: scope.selector.clone(),
+            timeout: Some(seconds),
+            bookmarks: true,
+            ..WatchParams::default()
+        };
+        let request = Request::new(scope.resource.path(scope.namespace.as_deref()))
+            .watch(&params, from)
+            .map_err(|error| Error::new(call.clone(), kube::Error::BuildRequest(error)))?;
+        let opened = tokio::time::timeout(CALL_TIMEOUT, self.client.request_events::<T>(request))
+            .await
+            .map_err(|_| Error::Timeout { call: call.clone() })?;
+        let events = opened.map_err(|error| Error::new(call.clone(), error))?;
+        Ok(events.map(move |event| event.map_err(|error| Error::new(call.clone(), error))).boxed())
+    }
+
+    /// Writes a JSON merge patch and gives the object as it is then.
+    pub async fn patch<T: DeserializeOwned>(
+        &self,
+        resource: Resource,
+        namespace: &str,
+        name: &str,
+        body: &Value,
+    ) -> Result<T, Error> {
+        let call = format!("patch {} {namespace}/{name}", resource.singular());
+        let params = PatchParams { field_manager: Some(self.manager.to_owned()), ..PatchParams::default() };
+        let request = Request::new(resource.path(Some(namespace))).patch(name, &params, &Patch::Merge(body));
+        self.call(&self.writes, call, request).await
+    }
+
+    /// Deletes the object of this name if it has this UID.
+    pub async fn delete(
+        &self,
+        resource: Resource,
+        namespace: &str,
+        name: &str,
+        uid: &Uid,
+    ) -> Result<(), Error> {
+        let call = format!("delete {} {namespace}/{name}", resource.singular());
+        let preconditions = Preconditions { uid: Some(uid.0.clone()), resource_version: None };
+        let params = DeleteParams::default().preconditions(preconditions);
+        let request = Request::new(resource.path(Some(namespace))).delete(name, &params);
+        self.call::<serde::de::IgnoredAny>(&self.writes, call, request).await.map(drop)
+    }
+
+    /// Creates an object.
+    pub async fn create(&self, resource: Resource, namespace: &str, body: &Value) -> Result<(), Error> {
+        let call = format!("create {} in {namespace}", resource.singular());
+        let params = PostParams { field_manager: Some(self.manager.to_owned()), ..PostParams::default() };
+        let request =
+            Request::new(resource.path(Some(namespace))).create(&params, body.to_string().into_bytes());
+        self.call::<serde::de::IgnoredAny>(&self.writes, call, request).await.map(drop)
+    }
+
+    /// Whether this program may delete claims in a namespace.
+    pub async fn may_delete_claims(&self, namespace: &str) -> Result<bool, Error> {
+        #[derive(Deserialize)]
+        struct Review {
+            status: Status,
+        }
+        #[derive(Deserialize)]
+        struct Status {
+            allowed: bool,
+        }
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": { "resourceAttributes": {
+                "namespace": namespace, "verb": "delete", "resource": "persistentvolumeclaims"
+            } }
+        });
+        let request = Request::new("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
+            .create(&PostParams::default(), review.to_string().into_bytes());
+        let call = format!("ask for the right to delete claims in {namespace}");
+        self.call::<Review>(&self.reads, call, request).await.map(|review| review.status.allowed)
+    }
+
+    /// What an error in the stream of a watch means.
+    pub fn watch_error(scope: &Scope, status: kube::core::Status) -> Error {
+        Error::new(format!("watch {}s", scope.resource.singular()), kube::Error::Api(Box::new(status)))
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        lane: &Semaphore,
+        call: String,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<T, Error> {
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => return Err(Error::new(call, kube::Error::BuildRequest(error))),
+        };
+        let answer = async {
+            // A lane is never closed.
+            let _permit = lane.acquire().await;
+            self.client.request::<T>(request).await
+        };
+        match tokio::time::timeout(CALL_TIMEOUT, answer).await {
+            Ok(answer) => answer.map_err(|error| Error::new(call, error)),
+            Err(_) => Err(Error::Timeout { call }),
+        }
+    }
+}

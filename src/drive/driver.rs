@@ -1,0 +1,433 @@
+//! The loop of one workload.
+//!
+//! It waits for something to happen, lets the engine decide on what is there, carries the decision out, and steps
+//! again until the engine wants no more writes. What happened is never remembered as an event: a step looks at
+//! the newest objects, so that news may come late, twice or not at all.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use siskin_core::{
+    checks::Sample,
+    command::Command,
+    decision::{AnchorPatch, Decision, Observe, Write},
+    engine,
+    facts::{Facts, Workload},
+    state::{Record, State},
+};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
+
+use super::{
+    Context,
+    backoff::{Backoff, Rate},
+    judge::Judge,
+    observation::Observation,
+    telling::{outcome_label, reading_label},
+};
+use crate::{
+    act::{WriteError, kind},
+    clock,
+    cluster::Resource,
+    policies,
+    probe::Prober,
+    report::{
+        messages::Delivered,
+        metrics::{self, CHECK, PROBES, STEPS, STORMS},
+    },
+    server::health::Pulse,
+    watch::statefulsets::{Key, Managed, Whole},
+};
+
+/// Answers of pods that wait to be judged; a step takes milliseconds.
+const SAMPLES: usize = 1024;
+/// A message has few receivers.
+const DELIVERIES: usize = 32;
+/// While something that was asked for can't be observed.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The worker of one workload.
+pub struct Driver {
+    pub(super) context: Arc<Context>,
+    pub(super) key: Key,
+    inbox: watch::Receiver<Arc<Managed>>,
+    /// The newest version seen.
+    pub(super) managed: Arc<Managed>,
+    pub(super) state: State,
+    judge: Judge,
+    observe: Observe,
+    observation: Option<Observation>,
+    prober: Prober,
+    samples: mpsc::Receiver<Sample>,
+    pub(super) delivered: (mpsc::Sender<Delivered>, mpsc::Receiver<Delivered>),
+    /// The newest message that was queued, by receiver.
+    pub(super) queued: BTreeMap<String, u64>,
+    wake: Option<Instant>,
+    backoff: Backoff,
+    rate: Rate,
+    /// A write failed: the StatefulSet must be read before the next step.
+    unsure: bool,
+    pub(super) series: metrics::Workload,
+    pulse: Pulse,
+}
+
+/// What woke the worker.
+enum Woken {
+    /// The workload, its pods, its policy, a verdict or a delivery.
+    News,
+    /// The time that the engine or the backoff named.
+    Time,
+    /// Something that changes no decision.
+    Nothing,
+    /// The process ends, or the workload is nobody's business any more.
+    End,
+}
+
+/// How a step ended.
+enum Stepped {
+    /// There is nothing more to do now.
+    Rest,
+    /// It changed something; the next step may do more.
+    Again,
+    /// Something failed.
+    Failed,
+}
+
+impl Driver {
+    /// A worker for the workload in `inbox`.
+    pub fn new(context: Arc<Context>, key: Key, mut inbox: watch::Receiver<Arc<Managed>>) -> Self {
+        let managed = inbox.borrow_and_update().clone();
+        let (tell, samples) = mpsc::channel(SAMPLES);
+        let mut driver = Self {
+            prober: Prober::new(tell, context.metrics.clone()),
+            series: context.metrics.workload(&key),
+            pulse: context.health.worker(format!("the worker of {key}")),
+            context,
+            key,
+            inbox,
+            state: State::default(),
+            judge: Judge::default(),
+            observe: Observe::default(),
+            observation: None,
+            samples,
+            delivered: mpsc::channel(DELIVERIES),
+            queued: BTreeMap::new(),
+            wake: None,
+            backoff: Backoff::default(),
+            rate: Rate::new(Instant::now()),
+            unsure: false,
+            managed,
+        };
+        driver.load();
+        driver
+    }
+
+    /// Works until the workload or the process goes.
+    pub async fn run(mut self) {
+        let mut stop = self.context.stop.clone();
+        let mut policies = self.context.policies.clone();
+        // A step is due; there is something that it hasn't seen.
+        let (mut due, mut news) = (true, false);
+        loop {
+            if due && self.backoff.until(news, Instant::now()).is_none() {
+                due = !self.settle(&stop).await;
+                news = false;
+            }
+            let until = if due {
+                Some(self.backoff.until(news, Instant::now()).unwrap_or_else(Instant::now))
+            } else {
+                self.wake
+            };
+            match self.woken(until, &mut stop, &mut policies).await {
+                Woken::News => (due, news) = (true, true),
+                Woken::Time => due = true,
+                Woken::Nothing => {}
+                Woken::End => return,
+            }
+        }
+    }
+
+    /// Waits for the next reason to step.
+    async fn woken(
+        &mut self,
+        until: Option<Instant>,
+        stop: &mut watch::Receiver<bool>,
+        policies: &mut policies::Policies,
+    ) -> Woken {
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => Woken::End,
+            changed = self.inbox.changed() => {
+                if changed.is_err() {
+                    return Woken::End;
+                }
+                let managed = self.inbox.borrow_and_update().clone();
+                if self.see(managed) { Woken::News } else { Woken::Nothing }
+            }
+            () = changed(self.observation.as_mut()) => Woken::News,
+            Some(sample) = self.samples.recv() => self.judge_samples(sample),
+            Some(Delivered { receiver, seq }) = self.delivered.1.recv() => {
+                self.state.delivered(&receiver, seq);
+                Woken::News
+            }
+            Ok(()) = policies.changed() => Woken::News,
+            () = sleep_until(until) => Woken::Time,
+        }
+    }
+
+    fn judge_samples(&mut self, first: Sample) -> Woken {
+        let mut next = Some(first);
+        while let Some(sample) = next {
+            let result = reading_label(&sample.reading);
+            self.series.count(&PROBES, &[("check", &sample.check), ("result", result)]);
+            self.judge.take(sample);
+            next = self.samples.try_recv().ok();
+        }
+        if self.judge.has_news(clock::mono()) { Woken::News } else { Woken::Nothing }
+    }
+
+    /// Steps until nothing more is to be done now; false: it has to be tried again.
+    async fn settle(&mut self, stop: &watch::Receiver<bool>) -> bool {
+        while !*stop.borrow() {
+            match self.step().await {
+                Stepped::Rest => {
+                    self.backoff.succeeded();
+                    break;
+                }
+                Stepped::Again => {
+                    if self.rate.too_fast(Instant::now()) {
+                        tracing::warn!("too many writes in a second; held back");
+                        self.context.metrics.count(&STORMS, &[]);
+                        self.backoff.failed(Instant::now());
+                        return false;
+                    }
+                }
+                Stepped::Failed => {
+                    let pause = self.backoff.failed(Instant::now());
+                    tracing::debug!(?pause, "tries again");
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    async fn step(&mut self) -> Stepped {
+        let _busy = self.pulse.busy();
+        if self.unsure && !self.read_again().await {
+            return Stepped::Failed;
+        }
+        let facts = self.facts().await;
+        let now = clock::now();
+        let verdicts = self.judge.hear(&mut self.state, facts.detail.as_ref(), now.mono);
+        let commands = Command::read(&facts.workload);
+        let decision = engine::step(&self.state, &facts, &[], &verdicts, &commands, now);
+        self.context.metrics.count(&STEPS, &[]);
+        let series = verdicts
+            .0
+            .iter()
+            .map(|v| vec![("check", v.check.as_str()), ("outcome", outcome_label(v.outcome))]);
+        self.series.show(&CHECK, series);
+        self.carry_out(decision).await
+    }
+
+    /// What the engine may look at, as it is now.
+    async fn facts(&mut self) -> Facts {
+        let detail = match &mut self.observation {
+            Some(observation) => {
+                observation.detail(&self.context.cluster, &self.managed, self.observe.claims).await
+            }
+            None => None,
+        };
+        let workload = self.managed.workload.clone();
+        let policy = policies::fact(&self.context.policies.borrow(), &workload);
+        Facts { hold: hold(&workload), workload, policy, detail }
+    }
+
+    /// Writes in their order; the state is taken over when the first has succeeded.
+    async fn carry_out(&mut self, decision: Decision) -> Stepped {
+        let Decision { state, writes, probes, observe, wake, notes, problem } = decision;
+        let wrote = !writes.is_empty();
+        let mut next = Some(state);
+        for write in &writes {
+            let result = self.context.act.carry_out(&self.managed.workload, write).await;
+            match result {
+                Ok(reply) => {
+                    if let Some(state) = next.take() {
+                        self.state = state;
+                        self.tell(&notes);
+                    }
+                    self.wrote(write, reply);
+                }
+                Err(error) => {
+                    self.failed(write, &error);
+                    return Stepped::Failed;
+                }
+            }
+        }
+        if let Some(state) = next {
+            self.state = state;
+            self.tell(&notes);
+        }
+        let looks_closer = self.look(observe);
+        self.prober.follow(&probes);
+        self.wake = wake.map(|wait| Instant::now() + wait);
+        if self.observe.detail && self.observation.as_ref().is_some_and(Observation::incomplete) {
+            let soon = Instant::now() + LOOK_AGAIN;
+            self.wake = Some(self.wake.map_or(soon, |wake| wake.min(soon)));
+        }
+        self.show(problem.as_ref().map(|problem| problem.reason));
+        self.send_message();
+        if wrote || looks_closer { Stepped::Again } else { Stepped::Rest }
+    }
+
+    /// Takes over what a successful write changed.
+    fn wrote(&mut self, write: &Write, reply: Option<Managed>) {
+        tracing::debug!(write = kind(write), "written");
+        match (write, reply) {
+            (Write::Anchor(patch), Some(reply)) => {
+                self.check_reply(patch, &reply.workload);
+                self.managed = Arc::new(reply);
+            }
+            (Write::Verdict { .. }, _) => {
+                if let Some(observation) = &mut self.observation {
+                    observation.revisions_changed();
+                }
+            }
+            (Write::DeleteClaim { .. }, _) => {
+                if let Some(observation) = &mut self.observation {
+                    observation.claims_changed();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A reply that differs from what was sent is a refused write: an admission policy doesn't know us.
+    fn check_reply(&mut self, patch: &AnchorPatch, reply: &Workload) {
+        if let Some(what) = patch.mismatch(reply) {
+            tracing::error!(what, "the API server changed a write");
+            self.state.refused(what);
+        }
+    }
+
+    fn failed(&mut self, write: &Write, error: &WriteError) {
+        let conflict = matches!(error, WriteError::Api(error) if error.is_conflict());
+        if conflict {
+            tracing::debug!(write = kind(write), %error, "somebody else wrote first");
+        } else {
+            tracing::warn!(write = kind(write), %error, "a write failed");
+        }
+        match write {
+            Write::Verdict { .. } => {
+                if let Some(observation) = &mut self.observation {
+                    observation.revisions_changed();
+                }
+            }
+            // It was not sent, so there is nothing whose effect to wait for.
+            Write::DeletePod { uid, .. } => drop(self.state.memory.deleted.remove(uid)),
+            Write::Anchor(_) | Write::DeleteClaim { .. } => {}
+        }
+        self.unsure = true;
+    }
+
+    /// Reads the StatefulSet live, as the only one who knows what became of a failed write.
+    async fn read_again(&mut self) -> bool {
+        let Key { namespace, name } = &self.key;
+        match self.context.cluster.get::<Whole>(Resource::StatefulSets, namespace, name).await {
+            Ok(Whole(managed)) => {
+                self.see(Arc::new(managed));
+                self.unsure = false;
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the workload can't be read");
+                false
+            }
+        }
+    }
+
+    /// Takes a newer version of the StatefulSet; false: it isn't newer.
+    fn see(&mut self, managed: Arc<Managed>) -> bool {
+        let (known, seen) = (&self.managed.workload, &managed.workload);
+        if known.uid == seen.uid && version(seen) <= version(known) {
+            if seen.resource_version == known.resource_version {
+                // The watch's copy of a reply of ours: one is enough to keep.
+                self.managed = managed;
+            }
+            return false;
+        }
+        let another = known.uid != seen.uid;
+        let state_changed = known.annotations.get("state") != seen.annotations.get("state");
+        self.managed = managed;
+        if another {
+            self.observation = None;
+            self.judge = Judge::default();
+            self.load();
+        } else if state_changed {
+            // The annotation is the state: whoever changed it, and if it was a write of ours that timed out.
+            let seq = |record: &Option<Record>| record.as_ref().map(|record| record.seq);
+            let before = seq(&self.state.record);
+            self.state.record = self.read_record();
+            if seq(&self.state.record) < before {
+                // Messages are counted anew.
+                self.queued.clear();
+            }
+        }
+        true
+    }
+
+    /// The state as a new process finds it.
+    fn load(&mut self) {
+        let (state, problem) = State::load(&self.managed.workload);
+        if let Some(problem) = problem {
+            tracing::warn!(%problem, "the state is not usable");
+        }
+        self.state = state;
+        self.queued.clear();
+        self.look(Observe::default());
+    }
+
+    fn read_record(&self) -> Option<Record> {
+        let read = Record::read(&self.managed.workload);
+        read.inspect_err(|problem| tracing::warn!(%problem, "the state is not usable")).ok().flatten()
+    }
+
+    /// Opens or ends the observation; true if more is looked at than before.
+    fn look(&mut self, observe: Observe) -> bool {
+        if !observe.detail {
+            self.observation = None;
+        } else if self.observation.is_none() {
+            let Context { cluster, health, .. } = &*self.context;
+            self.observation = Some(Observation::start(cluster, health, &self.key, &self.managed));
+        }
+        let closer = observe.claims && !self.observe.claims;
+        self.observe = observe;
+        closer
+    }
+}
+
+/// Whether an admission policy holds `currentRevision` at the stable revision. There are no such policies yet.
+fn hold(_workload: &Workload) -> bool {
+    false
+}
+
+/// resourceVersions are numbers that grow (KEP-5504); a text that isn't one is older than all.
+fn version(workload: &Workload) -> u128 {
+    workload.resource_version.parse().unwrap_or_default()
+}
+
+async fn changed(observation: Option<&mut Observation>) {
+    match observation {
+        Some(observation) => observation.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(until: Option<Instant>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until).await,
+        None => std::future::pending().await,
+    }
+}

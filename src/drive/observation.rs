@@ -1,0 +1,219 @@
+//! What is observed of a workload only while something happens: its pods by a watch, its revisions and claims by
+//! lists.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use siskin_core::{
+    facts::{Claim, Detail, Pod, Revision, RevisionFact, Uid},
+    time::{Instant, Wall},
+};
+use tokio::{sync::watch, task::AbortHandle};
+use tracing::Instrument;
+
+use crate::{
+    clock,
+    cluster::{Cluster, Resource, Scope},
+    server::health::Health,
+    watch::{
+        Change,
+        claims::ClaimMeta,
+        follow,
+        pods::OwnedPod,
+        revisions::ControllerRevision,
+        statefulsets::{Key, Managed},
+    },
+};
+
+/// Claims are made and deleted by others without notice to us; they are read again this often while they matter.
+const CLAIMS_AGE: Duration = Duration::from_millis(500);
+/// Roles change rarely.
+const RIGHT_AGE: Duration = Duration::from_secs(30);
+/// After a read failed.
+const RETRY: Duration = Duration::from_secs(1);
+
+type Pods = Arc<BTreeMap<Uid, Pod>>;
+
+/// The observation of one workload's pods, revisions and claims. Dropping it ends the watch.
+pub struct Observation {
+    scope: Scope,
+    pods: watch::Receiver<Option<Pods>>,
+    task: AbortHandle,
+    revisions: Option<Vec<RevisionFact>>,
+    /// What the revisions were read for; `None`: they are to be read again.
+    read_for: Option<ReadFor>,
+    claims: Vec<Claim>,
+    claims_read: Option<Wall>,
+    /// Until then the claims needn't be read again.
+    claims_fresh: Option<Instant>,
+    may_delete_claims: bool,
+    /// Until then the right to delete claims needn't be asked for again.
+    right_fresh: Option<Instant>,
+    /// No list before this time.
+    not_before: Instant,
+}
+
+/// A change of one of these means that there may be another revision.
+#[derive(PartialEq)]
+struct ReadFor {
+    generation: i64,
+    current: Option<Revision>,
+    update: Option<Revision>,
+}
+
+impl Drop for Observation {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Observation {
+    /// Opens the watch.
+    pub fn start(cluster: &Cluster, health: &Health, key: &Key, managed: &Managed) -> Self {
+        let scope = |resource| Scope {
+            resource,
+            namespace: Some(key.namespace.clone()),
+            selector: Some(managed.selector.clone()),
+        };
+        let (tell, pods) = watch::channel(None);
+        let age = health.watch(format!("pods of {key}"), false);
+        let owner = managed.workload.uid.clone();
+        let watching = follow::<OwnedPod>(cluster.clone(), scope(Resource::Pods), age, move |change| {
+            tell.send_modify(|pods| apply(pods, change, &owner));
+        });
+        let task = tokio::spawn(watching.in_current_span()).abort_handle();
+        Self {
+            scope: scope(Resource::ControllerRevisions),
+            pods,
+            task,
+            revisions: None,
+            read_for: None,
+            claims: Vec::new(),
+            claims_read: None,
+            claims_fresh: None,
+            may_delete_claims: false,
+            right_fresh: None,
+            not_before: Instant::default(),
+        }
+    }
+
+    /// Returns when the pods have changed.
+    pub async fn changed(&mut self) {
+        if self.pods.changed().await.is_err() {
+            // The watch never ends by itself; if it does, nothing changes any more.
+            std::future::pending::<()>().await;
+        }
+        self.claims_fresh = None;
+    }
+
+    /// A list is still to be read, or to be read again after it failed.
+    pub fn incomplete(&self) -> bool {
+        self.pods.borrow().is_some() && self.read_for.is_none()
+    }
+
+    /// Marks the revisions as changed by us.
+    pub fn revisions_changed(&mut self) {
+        self.read_for = None;
+    }
+
+    /// Marks the claims as changed by us.
+    pub fn claims_changed(&mut self) {
+        self.claims_fresh = None;
+    }
+
+    /// Everything that is known, once pods and revisions have been read.
+    pub async fn detail(&mut self, cluster: &Cluster, managed: &Managed, claims: bool) -> Option<Detail> {
+        let pods = self.pods.borrow_and_update().clone()?;
+        self.read_revisions(cluster, managed).await;
+        if !managed.workload.claim_templates.is_empty() {
+            self.ask_for_right(cluster, &managed.workload.namespace).await;
+        }
+        if claims {
+            self.read_claims(cluster, managed).await;
+        }
+        let mut pods: Vec<Pod> = pods.values().cloned().collect();
+        pods.sort_by(|a, b| (a.ordinal, &a.name).cmp(&(b.ordinal, &b.name)));
+        Some(Detail {
+            pods,
+            revisions: self.revisions.clone()?,
+            claims: self.claims.clone(),
+            claims_read: self.claims_read,
+            may_delete_claims: self.may_delete_claims,
+        })
+    }
+
+    async fn read_revisions(&mut self, cluster: &Cluster, managed: &Managed) {
+        let workload = &managed.workload;
+        let wanted = ReadFor {
+            generation: workload.generation,
+            current: workload.current_revision.clone(),
+            update: workload.update_revision.clone(),
+        };
+        if self.read_for.as_ref() == Some(&wanted) || clock::mono() < self.not_before {
+            return;
+        }
+        match cluster.list::<ControllerRevision>(&self.scope).await {
+            Ok(listed) => {
+                let ours = listed.items.into_iter().filter(|revision| revision.owned_by(&workload.uid));
+                self.revisions = Some(ours.map(RevisionFact::from).collect());
+                self.read_for = Some(wanted);
+            }
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    async fn read_claims(&mut self, cluster: &Cluster, managed: &Managed) {
+        let now = clock::now();
+        if self.claims_fresh.is_some_and(|until| now.mono < until) || now.mono < self.not_before {
+            return;
+        }
+        let scope = Scope { resource: Resource::Claims, selector: None, ..self.scope.clone() };
+        match cluster.list_metadata::<ClaimMeta>(&scope).await {
+            Ok(listed) => {
+                let named = listed.items.into_iter().filter(|claim| claim.named_after(&managed.workload));
+                self.claims = named.map(Claim::from).collect();
+                self.claims_read = Some(now.wall);
+                self.claims_fresh = Some(now.mono + CLAIMS_AGE);
+            }
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    async fn ask_for_right(&mut self, cluster: &Cluster, namespace: &str) {
+        let now = clock::mono();
+        if self.right_fresh.is_some_and(|until| now < until) || now < self.not_before {
+            return;
+        }
+        match cluster.may_delete_claims(namespace).await {
+            Ok(allowed) => {
+                self.may_delete_claims = allowed;
+                self.right_fresh = Some(now + RIGHT_AGE);
+            }
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn failed(&mut self, error: &crate::cluster::Error) {
+        tracing::warn!(%error, "the observation is incomplete");
+        self.not_before = clock::mono() + RETRY;
+    }
+}
+
+fn apply(pods: &mut Option<Pods>, change: Change<OwnedPod>, owner: &Uid) {
+    match change {
+        Change::All(all) => {
+            let ours = all.into_iter().filter(|seen| seen.owned_by(owner));
+            *pods = Some(Arc::new(ours.map(|seen| (seen.pod.uid.clone(), seen.pod)).collect()));
+        }
+        Change::Put(seen) => {
+            let pods = Arc::make_mut(pods.get_or_insert_default());
+            if seen.owned_by(owner) {
+                pods.insert(seen.pod.uid.clone(), seen.pod);
+            } else {
+                pods.remove(&seen.pod.uid);
+            }
+        }
+        Change::Gone(seen) => {
+            Arc::make_mut(pods.get_or_insert_default()).remove(&seen.pod.uid);
+        }
+    }
+}

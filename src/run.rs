@@ -1,0 +1,145 @@
+//! `siskin run`: the daemon.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use siskin_core::{
+    configuration::{self, Configuration},
+    policy::Library,
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+};
+use tracing::Instrument;
+
+use crate::{
+    act::{Act, Kill},
+    cluster::{Access, AccessError, Cluster, FIELD_MANAGER, Resource, Scope},
+    drive::{Context, Fleet, Seen},
+    policies,
+    report::{events::Events, logs, messages::Messenger, metrics::Metrics},
+    server::{self, Pages, health::Health},
+    watch::{follow, statefulsets::StatefulSet},
+};
+
+/// Longer than any write under way can take is not waited for at the end; Kubernetes kills after 30 s.
+const LAST_WRITES: Duration = Duration::from_millis(4500);
+
+/// Looks after every StatefulSet that carries `siskin.dev/policy`, until it is told to end
+#[derive(Debug, clap::Args)]
+pub struct Run {
+    /// The configuration: where to listen, how to log, whom to tell
+    #[arg(long, value_name = "FILE", env = "SISKIN_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// A folder of policies (*.yaml, *.yml); read again when they change. The policies `standard` and `careful` are built in
+    #[arg(long, value_name = "DIR", env = "SISKIN_POLICIES")]
+    pub policies: Option<PathBuf>,
+    /// Look only at these namespaces; by default at all
+    #[arg(long = "namespace", short = 'n', value_name = "NS", num_args = 1.., value_delimiter = ',')]
+    pub namespaces: Vec<String>,
+    /// Where /healthz, /readyz and /metrics are; goes before the configuration
+    #[arg(long, value_name = "ADDRESS", env = "SISKIN_LISTEN")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// Why the daemon can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration isn't there.
+    #[error("{file}: can't be read: {source}")]
+    Unreadable {
+        /// Its path.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The configuration has mistakes.
+    #[error(transparent)]
+    Configuration(#[from] siskin_core::yaml::Errors),
+    /// There is no cluster.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// The port is taken.
+    #[error("can't listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Signals can't be received.
+    #[error("signals can't be received: {0}")]
+    Signal(#[source] std::io::Error),
+}
+
+/// Runs the daemon until SIGTERM or SIGINT.
+pub async fn run(access: &Access, Run { config, policies, namespaces, listen }: Run) -> Result<(), RunError> {
+    let configuration = configuration(config)?;
+    logs::start(configuration.log);
+    let cluster = Cluster::new(access, FIELD_MANAGER).await?;
+    let address = listen.unwrap_or(configuration.listen);
+    let listener = server::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signal)?;
+
+    let (health, metrics) = (Health::default(), Metrics::default());
+    let (stopping, stop) = watch::channel(false);
+    let pages = Pages { health: health.clone(), metrics: metrics.clone() };
+    tokio::spawn(server::serve(listener, pages, stop.clone()));
+
+    let (library, in_force) = watch::channel(Arc::new(Library::default()));
+    let mut loaded = in_force.clone();
+    tokio::spawn(policies::follow(policies, library, health.clone(), metrics.clone()));
+    // A workload must not be told that its policy is unknown only because it isn't read yet.
+    let _ = loaded.changed().await;
+
+    let (saw, changes) = mpsc::unbounded_channel();
+    for namespace in scopes(namespaces) {
+        let scope = Scope { resource: Resource::StatefulSets, namespace: namespace.clone(), selector: None };
+        let of = namespace
+            .as_ref()
+            .map_or_else(|| "statefulsets".to_owned(), |name| format!("statefulsets of {name}"));
+        let age = health.watch(of, true);
+        let saw = saw.clone();
+        let watching = follow::<StatefulSet>(cluster.clone(), scope, age, move |change| {
+            let _ = saw.send(Seen { namespace: namespace.clone(), change });
+        });
+        tokio::spawn(watching.instrument(tracing::info_span!("statefulsets")));
+    }
+
+    let fleet = Fleet::new(Context {
+        act: Act::new(cluster.clone(), metrics.clone(), Kill::from_env()),
+        policies: in_force,
+        events: Events::start(cluster.clone(), metrics.clone()),
+        messenger: Messenger::start(configuration.receivers, &metrics),
+        cluster,
+        metrics,
+        health,
+        stop,
+    });
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, "siskin runs");
+    let working = tokio::spawn(fleet.run(changes));
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("siskin ends");
+    stopping.send_replace(true);
+    if tokio::time::timeout(LAST_WRITES, working).await.is_err() {
+        tracing::warn!("a write is still under way; it will be read back by the next process");
+    }
+    Ok(())
+}
+
+fn configuration(file: Option<PathBuf>) -> Result<Configuration, RunError> {
+    let Some(path) = file else { return Ok(Configuration::default()) };
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(&path)
+        .map_err(|source| RunError::Unreadable { file: file.clone(), source })?;
+    Ok(configuration::parse(&file, &text)?)
+}
+
+/// One watch of everything, or one per namespace.
+fn scopes(namespaces: Vec<String>) -> Vec<Option<String>> {
+    if namespaces.is_empty() { vec![None] } else { namespaces.into_iter().map(Some).collect() }
+}

@@ -1,0 +1,190 @@
+//! Whether this process still does its work: watches that are current, workers that aren't stuck.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use crate::clock;
+
+/// A watch renews itself at least once a minute; after this long without, something is broken for good.
+const DEAD_WATCH: Duration = Duration::from_mins(5);
+/// A step or a write takes milliseconds, a write that hangs ends after seconds.
+const STUCK_WORK: Duration = Duration::from_mins(1);
+
+/// What is known of the process's own health; cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Health(Arc<Registry>);
+
+#[derive(Debug, Default)]
+struct Registry {
+    watches: Mutex<Vec<Weak<Watch>>>,
+    workers: Mutex<Vec<Weak<Worker>>>,
+    policies: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Watch {
+    name: String,
+    /// Not ready before its first list.
+    essential: bool,
+    renewed: AtomicU64,
+    synced: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Worker {
+    name: String,
+    /// Milliseconds on the monotonic clock since when it works; 0 at rest.
+    busy_since: AtomicU64,
+}
+
+/// The age of one watch; it counts as long as this (or a clone) lives.
+#[derive(Clone, Debug)]
+pub struct Age(Arc<Watch>);
+
+/// One worker's sign of life; it counts as long as this lives.
+#[derive(Debug)]
+pub struct Pulse(Arc<Worker>);
+
+/// Ends the work when it goes out of scope.
+#[derive(Debug)]
+pub struct Busy(Arc<Worker>);
+
+impl Age {
+    /// The view is current now.
+    pub fn renew(&self) {
+        self.0.renewed.store(millis(), Relaxed);
+        self.0.synced.store(true, Relaxed);
+    }
+}
+
+impl Pulse {
+    /// Work begins; it ends when the guard is dropped.
+    pub fn busy(&self) -> Busy {
+        self.0.busy_since.store(millis().max(1), Relaxed);
+        Busy(self.0.clone())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy_since.store(0, Relaxed);
+    }
+}
+
+impl Health {
+    /// Counts a watch in. `essential`: the process isn't ready before it has listed once.
+    pub fn watch(&self, name: String, essential: bool) -> Age {
+        let watch =
+            Watch { name, essential, renewed: AtomicU64::new(millis()), synced: AtomicBool::new(false) };
+        let watch = Arc::new(watch);
+        enroll(&self.0.watches, &watch);
+        Age(watch)
+    }
+
+    /// Counts a worker in.
+    pub fn worker(&self, name: String) -> Pulse {
+        let worker = Arc::new(Worker { name, busy_since: AtomicU64::new(0) });
+        enroll(&self.0.workers, &worker);
+        Pulse(worker)
+    }
+
+    /// The policies were read once.
+    pub fn policies_loaded(&self) {
+        self.0.policies.store(true, Relaxed);
+    }
+
+    /// The age of each watch in seconds.
+    pub fn ages(&self) -> Vec<(String, f64)> {
+        let now = millis();
+        let age =
+            |watch: Arc<Watch>| (watch.name.clone(), since(now, watch.renewed.load(Relaxed)).as_secs_f64());
+        living(&self.0.watches).map(age).collect()
+    }
+
+    /// `Err` with the reason if a restart would help.
+    pub fn live(&self) -> Result<(), String> {
+        let now = millis();
+        for worker in living(&self.0.workers) {
+            let busy_since = worker.busy_since.load(Relaxed);
+            if busy_since != 0 && since(now, busy_since) > STUCK_WORK {
+                return Err(format!("{} is stuck for {}s", worker.name, since(now, busy_since).as_secs()));
+            }
+        }
+        for watch in living(&self.0.watches) {
+            let age = since(now, watch.renewed.load(Relaxed));
+            if age > DEAD_WATCH {
+                return Err(format!("the watch of {} is silent for {}s", watch.name, age.as_secs()));
+            }
+        }
+        Ok(())
+    }
+
+    /// `Err` with the reason until everything was read once.
+    pub fn ready(&self) -> Result<(), String> {
+        if !self.0.policies.load(Relaxed) {
+            return Err("the policies are not read yet".to_owned());
+        }
+        match living(&self.0.watches).find(|watch| watch.essential && !watch.synced.load(Relaxed)) {
+            Some(watch) => Err(format!("{} are not listed yet", watch.name)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn millis() -> u64 {
+    u64::try_from(clock::mono().0.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn since(now: u64, then: u64) -> Duration {
+    Duration::from_millis(now.saturating_sub(then))
+}
+
+fn enroll<T>(list: &Mutex<Vec<Weak<T>>>, one: &Arc<T>) {
+    let mut list = list.lock().unwrap_or_else(PoisonError::into_inner);
+    list.retain(|one| one.strong_count() > 0);
+    list.push(Arc::downgrade(one));
+}
+
+fn living<T>(list: &Mutex<Vec<Weak<T>>>) -> impl Iterator<Item = Arc<T>> + use<T> {
+    let living: Vec<_> =
+        list.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect();
+    living.into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_needs_the_policies_and_every_essential_watch() {
+        let health = Health::default();
+        let statefulsets = health.watch("statefulsets".into(), true);
+        let _pods = health.watch("pods of payments/db".into(), false);
+        assert!(health.ready().is_err());
+        health.policies_loaded();
+        assert_eq!(health.ready(), Err("statefulsets are not listed yet".into()));
+        statefulsets.renew();
+        assert_eq!(health.ready(), Ok(()));
+    }
+
+    #[test]
+    fn a_watch_that_is_given_up_counts_no_more() {
+        let health = Health::default();
+        drop(health.watch("pods of payments/db".into(), false));
+        assert!(health.ages().is_empty());
+    }
+
+    #[test]
+    fn a_worker_is_busy_only_while_it_works() {
+        let health = Health::default();
+        let pulse = health.worker("payments/db".into());
+        drop(pulse.busy());
+        assert_eq!(pulse.0.busy_since.load(Relaxed), 0);
+        assert_eq!(health.live(), Ok(()));
+    }
+}
