@@ -3,6 +3,7 @@
 use std::{fmt::Write as _, time::Duration};
 
 use siskin_core::{
+    checks::Verdict,
     facts::{PARKED, Phase as PodPhase, Pod, Workload},
     state::{Record, Rollout, Unreadable},
     strategy,
@@ -80,10 +81,11 @@ fn page(workload: &Workload, record: &Result<Option<Record>, Unreadable>, pods: 
         let _ = writeln!(page, "  {:<24} {revision:<24} {side:<8} {}", pod.name, condition(pod));
     }
     if let Ok(Some(record)) = record {
-        if let Some(rollout) = record.rollout.as_ref().filter(|rollout| !rollout.checks.is_empty()) {
+        if let Some(rollout) = record.rollout.as_ref().filter(|rollout| !rollout.verdicts.is_empty()) {
             page.push_str("\nCHECKS (as saved last)\n");
-            for (check, mark) in &rollout.checks {
-                let _ = writeln!(page, "  {check:<24} {mark}");
+            for Verdict { check, outcome, evidence, enforced } in &rollout.verdicts {
+                let observed = if *enforced { "" } else { " (observed only)" };
+                let _ = writeln!(page, "  {check:<24} {:<9} {evidence}{observed}", format!("{outcome:?}"));
             }
         }
         if !record.history.is_empty() {
@@ -185,6 +187,7 @@ mod tests {
             "phase": "Baking", "pause": { "reason": "Requested", "detail": "asked for" },
             "rollout": {
                 "id": "7-b", "canary": "db-2", "resolvedPolicy": policy, "step": 0, "bakeDoneMs": 61_500, "started": 0,
+                "verdicts": [{ "check": "readiness", "enforced": true, "outcome": "Pass", "evidence": "1 pod ready" }],
             },
             "history": [{ "id": "6-a", "canary": "db-0", "end": "promoted", "at": 60 }],
         }))
@@ -223,6 +226,7 @@ Rollout    7-b since 1970-01-01T00:00:00Z
         assert!(page.contains("Replicas   4 (partition parked)\n"));
         assert!(page.contains("Paused     Requested: asked for\n"));
         assert!(page.contains("stable   ready\n"));
+        assert!(page.contains("  readiness                Pass      1 pod ready\n"), "{page}");
         assert!(page.contains("canary   not ready (CrashLoopBackOff), 1 restarts\n"));
         assert!(page.ends_with("HISTORY\n  1970-01-01T00:01:00Z 6-a db-0: promoted\n"));
     }

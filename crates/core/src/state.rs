@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
+    checks::Verdict,
     facts::{Revision, RevisionVerdict, Uid, Workload},
     policy::{self, Policy, Topic},
     time::{Instant, Wall},
@@ -157,6 +158,9 @@ pub struct Rollout {
     /// Checkpoints of the checks by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub checks: BTreeMap<String, Value>,
+    /// What the checks said at the last write, for people; decides nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verdicts: Vec<Verdict>,
     /// When it started.
     pub started: Wall,
 }

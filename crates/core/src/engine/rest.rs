@@ -29,6 +29,7 @@ impl Rollout {
             surge_contested: 0,
             back: None,
             checks: std::collections::BTreeMap::new(),
+            verdicts: Vec::new(),
             started,
         }
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    checks::Verdicts,
+    checks::{Verdict, Verdicts},
     command::{Command, PAUSED},
     decision::{AnchorPatch, Decision, Note, Observe, Problem, TemplatePatch, Write},
     facts::{Detail, Facts, PARKED, Pod, PolicyFact, Revision, RevisionFact, Workload},
@@ -334,6 +334,7 @@ impl<'a> Turn<'a> {
             }
             if let Some(rollout) = &mut record.rollout {
                 rollout.checks.clone_from(&self.memory.checkpoint);
+                rollout.verdicts = self.verdicts.0.iter().map(shortened).collect();
             }
             patch.annotations.insert("state".to_owned(), Some(record.to_json()));
         }
@@ -353,6 +354,7 @@ impl<'a> Turn<'a> {
             if let Some(rollout) = &mut record.rollout {
                 (rollout.bake_done_ms, rollout.undecided_ms, rollout.stalled_ms) = (0, 0, 0);
                 rollout.checks.clear();
+                rollout.verdicts.clear();
             }
             record
         };
@@ -369,4 +371,9 @@ impl<'a> Turn<'a> {
         let every = (bake.unwrap_or_default() / 20).max(Duration::from_secs(30));
         Duration::from_millis(rollout.bake_done_ms.saturating_sub(self.memory.saved_bake_ms)) >= every
     }
+}
+
+/// The state has room for a sentence per check.
+fn shortened(verdict: &Verdict) -> Verdict {
+    Verdict { evidence: verdict.evidence.chars().take(200).collect(), ..verdict.clone() }
 }
