@@ -1,0 +1,56 @@
+//! What all scenarios share: the cluster, reached through its API and through kubectl.
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+
+use kube::Client;
+use serde_json::{Value, json};
+use tokio::task::block_in_place;
+
+use crate::cluster::{self, Layout};
+use crate::failure::Failure;
+use crate::traffic::Summary;
+
+/// The cluster that scenarios run on.
+#[derive(Clone)]
+pub struct Bench {
+    pub client: Client,
+    pub layout: Layout,
+    /// Whether somebody else runs the cluster.
+    pub external: bool,
+    /// Print the timelines of scenarios that pass, too.
+    pub timelines: bool,
+}
+
+impl Bench {
+    /// Runs kubectl as the administrator and returns what it printed.
+    pub fn kubectl(&self, arguments: &[&str]) -> Result<String, Failure> {
+        let program =
+            if self.external { PathBuf::from("kubectl") } else { self.layout.kubernetes("kubectl") };
+        let mut all: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        match (self.external, env::var("KUBECONFIG")) {
+            (true, Ok(kubeconfig)) => all.push(format!("--kubeconfig={kubeconfig}")),
+            _ => all.push(format!("--kubeconfig={}", self.layout.kubeconfig().display())),
+        }
+        Ok(block_in_place(|| cluster::output(program, &all))?)
+    }
+
+    /// Requests that went unanswered in the last plain rolling update on this cluster; 0 if none was measured.
+    pub fn baseline_lost(&self) -> usize {
+        let text = fs::read_to_string(self.layout.baseline()).unwrap_or_default();
+        let baseline: Value = serde_json::from_str(&text).unwrap_or_default();
+        baseline.get("lost").and_then(Value::as_u64).and_then(|lost| lost.try_into().ok()).unwrap_or(0)
+    }
+
+    /// Keeps the figures of a plain rolling update.
+    pub fn keep_baseline(&self, summary: &Summary, seconds: f64) -> Result<(), Failure> {
+        let path = self.layout.baseline();
+        let baseline = json!({ "sent": summary.sent, "lost": summary.lost(), "seconds": seconds });
+        let kept = path
+            .parent()
+            .map_or(Ok(()), fs::create_dir_all)
+            .and_then(|()| fs::write(&path, baseline.to_string()));
+        kept.map_err(|error| Failure::Untrue(format!("{} can't be written: {error}", path.display())))
+    }
+}

@@ -1,0 +1,114 @@
+//! Scenarios by name, and running them.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, stream};
+
+use crate::bench::Bench;
+use crate::failure::Failure;
+use crate::siskin::Siskin;
+use crate::world::World;
+
+/// One story, told on a cluster.
+pub struct Scenario {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub tags: &'static [Tag],
+    pub run: fn(&mut World) -> BoxFuture<'_, Result<(), Failure>>,
+}
+
+/// What is special about a scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tag {
+    /// Part of `ci`.
+    Ci,
+    /// Nothing else runs at the same time: it measures, or it stops Siskin.
+    Alone,
+    /// Runs without Siskin in the cluster.
+    Bare,
+}
+
+impl Scenario {
+    pub fn is(&self, tag: Tag) -> bool {
+        self.tags.contains(&tag)
+    }
+}
+
+/// Runs `scenarios`, up to `jobs` at once; returns the names of those that failed.
+pub async fn run_all(
+    bench: &Bench,
+    scenarios: &[&'static Scenario],
+    jobs: usize,
+) -> Result<Vec<&'static str>, Failure> {
+    // Those without Siskin come first: it is absent while they run.
+    let (without, with): (Vec<_>, Vec<_>) =
+        scenarios.iter().copied().partition(|scenario| scenario.is(Tag::Bare));
+    let mut failed = run_group(bench, None, &without, jobs).await;
+    if !with.is_empty() {
+        let siskin = Siskin::install(bench).await?;
+        failed.extend(run_group(bench, Some(&siskin), &with, jobs).await);
+    }
+    Ok(failed)
+}
+
+async fn run_group(
+    bench: &Bench,
+    siskin: Option<&Siskin>,
+    scenarios: &[&'static Scenario],
+    jobs: usize,
+) -> Vec<&'static str> {
+    let (alone, together): (Vec<_>, Vec<_>) =
+        scenarios.iter().copied().partition(|scenario| scenario.is(Tag::Alone));
+    let mut failed = Vec::new();
+    for (group, jobs) in [(alone, 1), (together, jobs.max(1))] {
+        let results = stream::iter(group)
+            .map(|scenario| async move { (scenario.name, run(bench, siskin.cloned(), scenario).await) })
+            .buffer_unordered(jobs);
+        failed.extend(
+            results
+                .filter_map(|(name, good)| async move { (!good).then_some(name) })
+                .collect::<Vec<_>>()
+                .await,
+        );
+    }
+    failed
+}
+
+/// Runs one and prints how it went.
+async fn run(bench: &Bench, siskin: Option<Siskin>, scenario: &Scenario) -> bool {
+    let began = Instant::now();
+    let mut world = match World::new(bench, siskin, scenario.name).await {
+        Ok(world) => world,
+        Err(failure) => {
+            println!("FAIL {}: {failure}", scenario.name);
+            return false;
+        }
+    };
+    let story = async {
+        (scenario.run)(&mut world).await?;
+        world.finish().await
+    };
+    // A panic in one story must not end the others, nor leave the cluster up.
+    let ended = AssertUnwindSafe(story).catch_unwind().await;
+    let seconds = began.elapsed().as_secs_f64();
+    let ended = ended.map_or_else(
+        |_| Err("it panicked, see above".into()),
+        |end| end.map_err(|failure| failure.to_string()),
+    );
+    match &ended {
+        Ok(()) => {
+            println!("ok   {} ({seconds:.1} s)", scenario.name);
+            if bench.timelines {
+                print!("{}", world.timeline);
+            }
+        }
+        Err(why) => println!("FAIL {} ({seconds:.1} s): {why}\n{}", scenario.name, world.report().await),
+    }
+    for figure in world.figures() {
+        println!("       {figure}");
+    }
+    world.leave().await;
+    ended.is_ok()
+}

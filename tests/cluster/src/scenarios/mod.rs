@@ -1,0 +1,126 @@
+//! The stories.
+
+mod baseline;
+mod claims;
+mod commands;
+mod daemon;
+mod disturbed;
+mod figures;
+mod messages;
+mod opting;
+mod promote;
+mod roll_back;
+mod state;
+mod template;
+
+use crate::scenario::{Scenario, Tag};
+
+/// Makes the [`Scenario`] of an async function; the words after it are its tags.
+macro_rules! scenario {
+    ($name:literal, $run:path, $about:literal $(, $tag:ident)*) => {
+        Scenario { name: $name, about: $about, tags: &[$(Tag::$tag),*], run: |world| Box::pin($run(world)) }
+    };
+}
+
+/// Every scenario, in the order of `list`.
+pub const ALL: &[Scenario] = &[
+    scenario!(
+        "baseline",
+        baseline::rolling_update,
+        "a plain rolling update without Siskin: what it costs in requests on this cluster",
+        Ci,
+        Alone,
+        Bare
+    ),
+    scenario!("promote", promote::in_place, "a good version, in place", Ci),
+    scenario!("promote-surge", promote::surge, "a good version, on an extra pod first", Ci),
+    scenario!("promote-surge-10", promote::surge_of_ten, "the same with 10 replicas"),
+    scenario!("promote-one", promote::one_replica, "a good version of the only pod"),
+    scenario!(
+        "promote-one-surge",
+        promote::one_replica_with_surge,
+        "the same on an extra pod first: no request is lost"
+    ),
+    scenario!("promote-ordered", promote::ordered, "a good version, OrderedReady", Ci),
+    scenario!(
+        "promote-ordinals",
+        promote::ordinals_from_five,
+        "a good version of pods that are numbered from 5"
+    ),
+    scenario!("promote-batches", promote::batches, "a good version as a rolling update in batches"),
+    scenario!("back-errors", roll_back::errors, "rolled back by its share of errors", Ci),
+    scenario!("back-health", roll_back::health, "rolled back by its health"),
+    scenario!("back-latency", roll_back::latency, "rolled back by its latency"),
+    scenario!("back-unpullable", roll_back::unpullable, "rolled back since its image doesn't exist", Ci),
+    scenario!(
+        "back-crash-loop",
+        roll_back::crash_loop,
+        "rolled back since its container ends again and again"
+    ),
+    scenario!("back-never-ready", roll_back::never_ready, "rolled back since its pod is never ready"),
+    scenario!(
+        "back-ordered",
+        roll_back::ordered_never_ready,
+        "the same with OrderedReady, which would wait for ever",
+        Ci
+    ),
+    scenario!("back-surge", roll_back::surge, "the extra pod turns bad: it goes, and its claim", Ci),
+    scenario!(
+        "undo",
+        roll_back::after_completion_undo,
+        "a failure after Kubernetes has completed: back by the template",
+        Ci
+    ),
+    scenario!("undo-asked", roll_back::after_completion_pause, "the same after a person's word"),
+    scenario!("abort", commands::abort, "abort takes the canary back"),
+    scenario!("repeated-command", commands::repeated, "a command that Git brings back does nothing more"),
+    scenario!("pause", commands::pause, "paused, a failure still rolls back"),
+    scenario!("resume", commands::resume, "paused and resumed"),
+    scenario!("approval", commands::approval, "one approval passes one gate", Ci),
+    scenario!("skip", commands::promote, "promote skips the steps that are left"),
+    scenario!("retry", commands::retry, "what was rejected is tried again when a person says so"),
+    scenario!("comes-back", daemon::comes_back, "Siskin ended by SIGKILL is ready again", Alone),
+    scenario!(
+        "changed-while-down",
+        daemon::changed_while_down,
+        "a template that comes while Siskin is down waits for it",
+        Ci,
+        Alone
+    ),
+    scenario!(
+        "killed-promoting",
+        daemon::killed_while_promoting,
+        "Siskin killed after each write of a promotion",
+        Alone
+    ),
+    scenario!(
+        "killed-rolling-back",
+        daemon::killed_while_rolling_back,
+        "Siskin killed after each write of a rollback",
+        Alone
+    ),
+    scenario!("superseded", template::superseded, "a newer version in the middle"),
+    scenario!("put-back", template::put_back, "the stable template is put back in the middle"),
+    scenario!("evicted", disturbed::evicted, "the canary pod is evicted: no failure", Ci),
+    scenario!("scaled-in-place", disturbed::scaled_in_place, "scaled up while a pod in place is judged"),
+    scenario!("scaled-surge", disturbed::scaled_with_surge, "scaled up while an extra pod is judged"),
+    scenario!("claim-left-over", claims::left_over, "a left-over claim refuses the extra pod"),
+    scenario!("claim-reused", claims::reused, "a left-over claim is used where the policy says so"),
+    scenario!("claim-own", claims::only_its_own, "only the claim of the extra pod is deleted"),
+    scenario!("opt-in-mixed", opting::mixed, "opted in with pods of two versions"),
+    scenario!("opt-in-broken", opting::broken_install, "a first install that never worked is mended"),
+    scenario!("policy-unknown", opting::unknown_policy, "a policy that doesn't exist: parked and told"),
+    scenario!("policy-renamed", opting::renamed, "another policy in the middle is for the next rollout"),
+    scenario!("policy-removed", opting::removed, "the policy taken away in the middle: back, then out"),
+    scenario!("state-garbled", state::garbled, "the state can't be read"),
+    scenario!("state-removed", state::removed, "the state is gone"),
+    scenario!("state-foreign", state::foreign, "the state is another workload's"),
+    scenario!(
+        "bad-receiver",
+        messages::bad_receiver,
+        "messages: a receiver that is down, hangs or fails holds nothing up"
+    ),
+    scenario!("figures-one-tick", figures::one_tick, "how fast a check of one tick decides", Alone),
+    scenario!("figures-two-ticks", figures::two_ticks, "how fast a check of two ticks decides", Alone),
+    scenario!("figures-at-rest", figures::at_rest, "what a hundred workloads at rest cost", Alone),
+];

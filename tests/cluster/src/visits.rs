@@ -1,0 +1,143 @@
+//! The sample application as objects: a StatefulSet, a Service for traffic and the headless Service.
+
+use serde_json::{Value, json};
+
+use crate::images;
+
+/// Where the sample application listens.
+pub const PORT: u16 = 8000;
+
+/// Pods have this long to end. The application takes 2 s.
+const GRACE_SECONDS: u32 = 4;
+
+/// A StatefulSet of the sample application, told in few words. What isn't said: 3 replicas of v1, `Parallel`,
+/// one claim per pod, no policy.
+#[derive(Debug, Clone)]
+pub struct Visits {
+    pub name: String,
+    pub replicas: i32,
+    pub version: String,
+    pub first_ordinal: i32,
+    policy: Option<String>,
+    ordered: bool,
+    fault: Option<String>,
+}
+
+impl Visits {
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            replicas: 3,
+            version: "v1".into(),
+            first_ordinal: 0,
+            policy: None,
+            ordered: false,
+            fault: None,
+        }
+    }
+
+    pub fn replicas(self, replicas: i32) -> Self {
+        Self { replicas, ..self }
+    }
+
+    /// Opted in to the policy of this name.
+    pub fn policy(self, name: &str) -> Self {
+        Self { policy: Some(name.into()), ..self }
+    }
+
+    /// `OrderedReady`.
+    pub fn ordered(self) -> Self {
+        Self { ordered: true, ..self }
+    }
+
+    pub fn first_ordinal(self, first_ordinal: i32) -> Self {
+        Self { first_ordinal, ..self }
+    }
+
+    /// Faults from the start, as in `/admin/fault?...`.
+    pub fn fault(self, fault: &str) -> Self {
+        Self { fault: Some(fault.into()), ..self }
+    }
+
+    pub fn has_policy(&self) -> bool {
+        self.policy.is_some()
+    }
+
+    pub fn statefulset(&self) -> Value {
+        let annotations = self.policy.as_ref().map(|policy| json!({ "siskin.dev/policy": policy }));
+        json!({
+            "apiVersion": "apps/v1",
+            "kind": "StatefulSet",
+            "metadata": { "name": self.name, "annotations": annotations },
+            "spec": {
+                "replicas": self.replicas,
+                "serviceName": format!("{}-pods", self.name),
+                "podManagementPolicy": if self.ordered { "OrderedReady" } else { "Parallel" },
+                "ordinals": { "start": self.first_ordinal },
+                "selector": { "matchLabels": { "app": self.name } },
+                "template": {
+                    "metadata": { "labels": { "app": self.name } },
+                    "spec": {
+                        "terminationGracePeriodSeconds": GRACE_SECONDS,
+                        "automountServiceAccountToken": false,
+                        "containers": [self.container()],
+                    },
+                },
+                "volumeClaimTemplates": [{
+                    "metadata": { "name": "data" },
+                    "spec": {
+                        "accessModes": ["ReadWriteOnce"],
+                        "resources": { "requests": { "storage": "16Mi" } },
+                    },
+                }],
+            },
+        })
+    }
+
+    fn container(&self) -> Value {
+        let mut environment = vec![
+            json!({ "name": "VERSION", "value": self.version }),
+            json!({ "name": "POD_NAME", "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } } }),
+        ];
+        environment.extend(self.fault.as_ref().map(|fault| json!({ "name": "FAULT", "value": fault })));
+        json!({
+            "name": "visits",
+            "image": images::visits(&self.version),
+            "imagePullPolicy": "IfNotPresent",
+            "env": environment,
+            "ports": [{ "name": "web", "containerPort": PORT }],
+            "volumeMounts": [{ "name": "data", "mountPath": "/data" }],
+            "readinessProbe":
+                { "httpGet": { "path": "/healthz", "port": "web" }, "periodSeconds": 1, "failureThreshold": 1 },
+        })
+    }
+
+    /// The Service for traffic.
+    pub fn service(&self) -> Value {
+        self.service_named(&self.name, None)
+    }
+
+    /// The Service that gives pods their names.
+    pub fn headless_service(&self) -> Value {
+        self.service_named(&format!("{}-pods", self.name), Some("None"))
+    }
+
+    fn service_named(&self, name: &str, address: Option<&str>) -> Value {
+        let ports = json!([{ "name": "web", "port": PORT }]);
+        json!({
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": { "name": name },
+            "spec": { "selector": { "app": self.name }, "ports": ports, "clusterIP": address },
+        })
+    }
+}
+
+/// The strategic merge patch of a template to another `VERSION` and image, as `kubectl set image` and `set env` would
+/// do, with other variables beside.
+pub fn template_patch(version: &str, image: &str, others: &[Value]) -> Value {
+    let mut environment = vec![json!({ "name": "VERSION", "value": version })];
+    environment.extend_from_slice(others);
+    let container = json!({ "name": "visits", "image": image, "env": environment });
+    json!({ "spec": { "template": { "spec": { "containers": [container] } } } })
+}

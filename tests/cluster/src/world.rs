@@ -1,0 +1,187 @@
+//! What one scenario has: a namespace of its own, sample applications, traffic, and Siskin.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{DeleteParams, PostParams};
+use kube::{Api, ResourceExt};
+use serde_json::json;
+use tokio::time::sleep;
+
+use crate::bench::Bench;
+use crate::deployed::Deployed;
+use crate::ending;
+use crate::failure::{Failure, ensure};
+use crate::http;
+use crate::observer::{Observer, Timeline};
+use crate::siskin::Siskin;
+use crate::traffic::{Load, Request, Summary};
+use crate::visits::Visits;
+
+/// The label of the namespaces that the bench makes.
+pub const LABEL: &str = "siskin.dev/bench";
+
+/// Unsuccessful requests that a scenario's fault explains.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Excused {
+    /// Unanswered ones, beside those of the baseline.
+    pub lost: usize,
+    /// Any number of answers other than 200.
+    pub refused: bool,
+}
+
+/// The world of one scenario.
+pub struct World {
+    pub bench: Bench,
+    pub namespace: String,
+    pub timeline: Timeline,
+    pub excused: Excused,
+    siskin: Option<Siskin>,
+    observer: Observer,
+    deployed: Vec<Deployed>,
+    loads: Vec<(String, Load)>,
+    /// Of workloads whose load has ended.
+    requests: Vec<(String, Vec<Request>)>,
+    figures: Vec<String>,
+}
+
+impl World {
+    /// A new namespace.
+    pub async fn new(bench: &Bench, siskin: Option<Siskin>, scenario: &str) -> Result<Self, Failure> {
+        // A cluster that is kept may still have the namespace of an earlier run.
+        let metadata = json!({ "generateName": format!("{scenario}-"), "labels": { LABEL: "true" } });
+        let object: Namespace = serde_json::from_value(json!({ "metadata": metadata }))?;
+        let made = Api::all(bench.client.clone()).create(&PostParams::default(), &object).await?;
+        let namespace = made.name_any();
+        let observer = Observer::start(&bench.client, &namespace);
+        Ok(Self {
+            bench: bench.clone(),
+            namespace,
+            timeline: observer.timeline(),
+            excused: Excused::default(),
+            siskin,
+            observer,
+            deployed: Vec::new(),
+            loads: Vec::new(),
+            requests: Vec::new(),
+            figures: Vec::new(),
+        })
+    }
+
+    /// The daemon.
+    pub fn siskin(&self) -> Result<Siskin, Failure> {
+        let absent = || Failure::Untrue("this scenario is registered as one without Siskin".into());
+        self.siskin.clone().ok_or_else(absent)
+    }
+
+    /// Creates a sample application and waits until it is at rest: ready, and if it has a policy, looked after.
+    pub async fn deploy(&mut self, visits: Visits) -> Result<Deployed, Failure> {
+        let (version, policy) = (visits.version.clone(), visits.has_policy());
+        let deployed = self.create(visits).await?;
+        deployed.until_all_on(&version, 60).await?;
+        if policy {
+            deployed
+                .until("adopted and parked", 30, |set| set.parked() && set.annotation("stable").is_some())
+                .await?;
+        }
+        Ok(deployed)
+    }
+
+    /// Creates a sample application and waits for nothing.
+    pub async fn create(&mut self, visits: Visits) -> Result<Deployed, Failure> {
+        let (view, timeline) = (self.observer.view(), self.timeline.clone());
+        let deployed = Deployed::create(&visits, &self.bench.client, &self.namespace, view, timeline).await?;
+        self.deployed.push(deployed.clone());
+        Ok(deployed)
+    }
+
+    /// Sends `rate` requests per second to the Service of `deployed` from now on.
+    pub async fn load(&mut self, deployed: &Deployed, rate: u32) -> Result<(), Failure> {
+        let address = deployed.address().await?;
+        self.answers(address).await?;
+        self.loads.push((deployed.name.clone(), Load::start(address, rate)));
+        Ok(())
+    }
+
+    /// Waits until the Service is known to the node.
+    async fn answers(&self, address: SocketAddr) -> Result<(), Failure> {
+        let within = Duration::from_secs(20);
+        let deadline = Instant::now() + within;
+        while http::get(address, "/visits", Duration::from_secs(1)).await.is_err() {
+            if Instant::now() > deadline {
+                return Err(Failure::Awaited { what: format!("the Service at {address} answers"), within });
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
+    }
+
+    /// Ends all traffic and sums it up.
+    pub async fn end_traffic(&mut self) -> Summary {
+        for (name, load) in self.loads.drain(..) {
+            self.requests.push((name, load.stop().await));
+        }
+        let all: Vec<Request> = self.requests.iter().flat_map(|(_, requests)| requests).cloned().collect();
+        Summary::of(&all)
+    }
+
+    /// Lets Siskin delete claims in this namespace.
+    pub fn allow_claim_deletion(&self) -> Result<(), Failure> {
+        let role = self.bench.layout.bench.join("../../deploy/kustomize/components/claim-deletion/rbac.yaml");
+        self.bench.kubectl(&["apply", "-n", &self.namespace, "-f", &role.to_string_lossy()]).map(drop)
+    }
+
+    /// Prints a duration with the scenario's result.
+    pub fn figure(&mut self, what: &str, from: Instant, to: Instant) {
+        let seconds = to.saturating_duration_since(from).as_secs_f64();
+        self.note(format!("{what}: {seconds:.2} s"));
+    }
+
+    /// Prints something with the scenario's result.
+    pub fn note(&mut self, what: String) {
+        self.figures.push(what);
+    }
+
+    /// The figures so far.
+    pub fn figures(&self) -> &[String] {
+        &self.figures
+    }
+
+    /// What must be true of every scenario's end.
+    pub async fn finish(&mut self) -> Result<(), Failure> {
+        let summary = self.end_traffic().await;
+        if summary.sent > 0 {
+            self.figures.push(format!("traffic: {summary}"));
+        }
+        for deployed in &self.deployed {
+            let requests = self.requests.iter().find(|(name, _)| *name == deployed.name);
+            let requests = requests.map(|(_, requests)| requests.as_slice()).unwrap_or_default();
+            ending::check(deployed, &self.timeline, requests).await?;
+        }
+        let allowed = self.bench.baseline_lost() + self.excused.lost;
+        ensure(summary.lost() <= allowed, || format!("more than {allowed} requests were lost: {summary}"))?;
+        ensure(self.excused.refused || summary.refused() == 0, || format!("requests were refused: {summary}"))
+    }
+
+    /// All that helps to understand a failure.
+    pub async fn report(&self) -> String {
+        let mut report = format!("timeline of namespace {}:\n{}", self.namespace, self.timeline);
+        if let Some(siskin) = &self.siskin {
+            let _ = writeln!(report, "end of Siskin's log:\n{}", siskin.log(60).await);
+        }
+        for command in ["get statefulsets,pods,persistentvolumeclaims -o wide", "events"] {
+            let arguments: Vec<&str> = command.split(' ').chain(["-n", &self.namespace]).collect();
+            let output = self.bench.kubectl(&arguments).unwrap_or_else(|failure| failure.to_string());
+            let _ = writeln!(report, "kubectl {command}:\n{output}");
+        }
+        report
+    }
+
+    /// Gives the namespace up; it goes while other scenarios run.
+    pub async fn leave(&self) {
+        let namespaces: Api<Namespace> = Api::all(self.bench.client.clone());
+        let _ = namespaces.delete(&self.namespace, &DeleteParams::background()).await;
+    }
+}
