@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 use siskin_core::facts::Uid;
 use tokio::sync::Semaphore;
 
+use crate::report::metrics::{Metrics, REQUESTS};
+
 /// The manager of every field that the daemon writes.
 pub const FIELD_MANAGER: &str = "siskin";
 
@@ -215,13 +217,15 @@ struct PageMeta {
 pub struct Cluster {
     client: Client,
     manager: &'static str,
+    metrics: Metrics,
     reads: Arc<Semaphore>,
     writes: Arc<Semaphore>,
 }
 
 impl Cluster {
-    /// Sets the client up; nothing is sent yet. Fields that are written will be managed by `manager`.
-    pub async fn new(access: &Access, manager: &'static str) -> Result<Self, AccessError> {
+    /// Sets the client up; nothing is sent yet. Fields that are written will be managed by `manager`; requests are
+    /// counted in `metrics`.
+    pub async fn new(access: &Access, manager: &'static str, metrics: Metrics) -> Result<Self, AccessError> {
         let mut config = match (&access.kubeconfig, &access.context) {
             (None, None) => Config::infer().await?,
             (file, context) => {
@@ -232,14 +236,15 @@ impl Cluster {
         };
         config.connect_timeout = Some(CALL_TIMEOUT);
         config.default_retry = false;
-        Ok(Self::with(Client::try_from(config).map_err(AccessError::Client)?, manager))
+        Ok(Self::with(Client::try_from(config).map_err(AccessError::Client)?, manager, metrics))
     }
 
     /// Calls go through this client.
-    pub fn with(client: Client, manager: &'static str) -> Self {
+    pub fn with(client: Client, manager: &'static str, metrics: Metrics) -> Self {
         Self {
             client,
             manager,
+            metrics,
             reads: Arc::new(Semaphore::new(READS)),
             writes: Arc::new(Semaphore::new(WRITES)),
         }
@@ -314,6 +319,7 @@ impl Cluster {
         let request = Request::new(scope.resource.path(scope.namespace.as_deref()))
             .watch(&params, from)
             .map_err(|error| Error::new(call.clone(), kube::Error::BuildRequest(error)))?;
+        self.metrics.count(&REQUESTS, &[("method", "WATCH")]);
         let opened = tokio::time::timeout(CALL_TIMEOUT, self.client.request_events::<T>(request))
             .await
             .map_err(|_| Error::Timeout { call: call.clone() })?;
@@ -397,6 +403,7 @@ impl Cluster {
             Ok(request) => request,
             Err(error) => return Err(Error::new(call, kube::Error::BuildRequest(error))),
         };
+        self.metrics.count(&REQUESTS, &[("method", request.method().as_str())]);
         let answer = async {
             // A lane is never closed.
             let _permit = lane.acquire().await;

@@ -76,13 +76,13 @@ pub enum RunError {
 pub async fn run(access: &Access, Run { config, policies, namespaces, listen }: Run) -> Result<(), RunError> {
     let configuration = configuration(config)?;
     logs::start(configuration.log);
-    let cluster = Cluster::new(access, FIELD_MANAGER).await?;
+    let (health, metrics) = (Health::default(), Metrics::default());
+    let cluster = Cluster::new(access, FIELD_MANAGER, metrics.clone()).await?;
     let address = listen.unwrap_or(configuration.listen);
     let listener = server::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signal)?;
 
-    let (health, metrics) = (Health::default(), Metrics::default());
     let (stopping, stop) = watch::channel(false);
     let pages = Pages { health: health.clone(), metrics: metrics.clone() };
     tokio::spawn(server::serve(listener, pages, stop.clone()));

@@ -272,6 +272,7 @@ mod tests {
             surge_contested: 0,
             back: None,
             checks: std::collections::BTreeMap::new(),
+            verdicts: Vec::new(),
             started: Wall(0),
         };
         let mut record: Record = serde_json::from_value(json!({

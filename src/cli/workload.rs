@@ -2,6 +2,7 @@
 
 use siskin_core::state::{Record, Unreadable};
 
+use crate::report::metrics::Metrics;
 use crate::{
     cluster::{Access, AccessError, Cluster, Error, Resource},
     watch::statefulsets::{Managed, Whole},
@@ -57,7 +58,7 @@ impl Found {
 
 /// Reads the workload.
 pub async fn find(access: &Access, named: &Named) -> Result<Found, LookError> {
-    let cluster = Cluster::new(access, CLI_MANAGER).await?;
+    let cluster = Cluster::new(access, CLI_MANAGER, Metrics::default()).await?;
     let namespace = named.namespace.clone().unwrap_or_else(|| cluster.default_namespace().to_owned());
     let name = named.workload.clone();
     match cluster.get::<Whole>(Resource::StatefulSets, &namespace, &name).await {

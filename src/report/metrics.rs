@@ -43,6 +43,8 @@ pub static WATCH_AGE: Family =
 pub static STEPS: Family = counter("siskin_steps_total", "Steps of the engine.");
 /// Its writes.
 pub static WRITES: Family = counter("siskin_writes_total", "Writes to the cluster by kind and result.");
+/// Its requests.
+pub static REQUESTS: Family = counter("siskin_requests_total", "Requests to the API server by method.");
 /// Writes that came too fast.
 pub static STORMS: Family =
     counter("siskin_write_storms_total", "Workloads held back because they wrote too often in a second.");
@@ -75,12 +77,13 @@ pub static CHECK: Family = gauge(
 pub static PROBES: Family = counter("siskin_probes_total", "Answers of pods by check and result.");
 
 /// All of them, in the order of the page.
-pub static FAMILIES: [&Family; 16] = [
+pub static FAMILIES: [&Family; 17] = [
     &BUILD_INFO,
     &POLICY_ERRORS,
     &WATCH_AGE,
     &STEPS,
     &WRITES,
+    &REQUESTS,
     &STORMS,
     &PANICS,
     &EVENTS,

@@ -11,6 +11,7 @@ use kube::{Client, client::Body};
 use serde_json::{Value, json};
 
 use super::{Change, follow, statefulsets::StatefulSet};
+use crate::report::metrics::Metrics;
 use crate::{
     cluster::{Cluster, Resource, Scope},
     server::health::Health,
@@ -51,7 +52,7 @@ impl Script {
                 }
             }
         });
-        Cluster::with(Client::new(service, "default"), "test")
+        Cluster::with(Client::new(service, "default"), "test", Metrics::default())
     }
 
     /// Follows all `StatefulSets` until the script is over; gives what was seen.

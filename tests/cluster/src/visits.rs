@@ -8,7 +8,7 @@ use crate::images;
 pub const PORT: u16 = 8000;
 
 /// Pods have this long to end. The application takes 2 s.
-const GRACE_SECONDS: u32 = 4;
+pub const GRACE_SECONDS: u32 = 4;
 
 /// A StatefulSet of the sample application, told in few words. What isn't said: 3 replicas of v1, `Parallel`,
 /// one claim per pod, no policy.

@@ -1,14 +1,24 @@
-//! Measurements: how fast, and at what cost.
+//! Measurements: how fast, and at what cost. Times are printed beside their bounds and decide nothing: a busy machine
+//! must not fail a build.
 
 use std::time::{Duration, Instant};
 
+use tokio::time::sleep;
+
+use super::{baseline::SETTLES, roll_back::decided};
+use crate::deployed::Deployed;
 use crate::failure::{Failure, ensure};
-use crate::visits::Visits;
+use crate::images;
+use crate::visits::{GRACE_SECONDS, Visits};
 use crate::world::World;
 
-use super::roll_back::decided;
-
 const ROUNDS: u32 = 20;
+
+/// Rounds of the measurements that take long.
+const FEW_ROUNDS: u32 = 8;
+
+/// A sample pod is ready this long after its start: its readiness is asked each second.
+const START: f64 = 1.0;
 
 /// How long a check that needs one tick of a second takes from the onset of a fault to the decision.
 pub async fn one_tick(world: &mut World) -> Result<(), Failure> {
@@ -26,58 +36,154 @@ async fn reaction(world: &mut World, ticks: u32) -> Result<(), Failure> {
     for round in 0..ROUNDS {
         // A version of its own each time: what was rejected once is not tried again.
         let version = format!("bad-{round}");
-        db.set_image(&version, &crate::images::visits("v2")).await?;
+        db.set_image(&version, &images::visits("v2")).await?;
         db.until_judged(&version, 1, 60).await?;
         // Onsets fall anywhere between two ticks.
-        tokio::time::sleep(Duration::from_millis(u64::from(round) * 1000 / u64::from(ROUNDS))).await;
+        sleep(SETTLES + Duration::from_millis(u64::from(round) * 1000 / u64::from(ROUNDS))).await;
         let bad = db.fault(&version, "health=fail").await?;
         let parked = decided(world, &db, bad).await?;
         let stable = db.until_at_rest_on("v1", 60).await?;
         reactions.push(parked.duration_since(bad));
         returns.push(stable.duration_since(parked));
     }
-    let (median, worst) = spread(&mut reactions);
-    world.note(format!("onset to decision: median {median:.2} s, worst of {ROUNDS} {worst:.2} s"));
-    let (median_return, worst_return) = spread(&mut returns);
-    world.note(format!(
-        "decision to stable and ready: median {median_return:.2} s, worst {worst_return:.2} s"
-    ));
     let needed = f64::from(ticks);
-    ensure(median <= needed - 0.4, || format!("the median should be at most {:.1} s", needed - 0.4))?;
-    ensure(worst <= needed + 0.3, || format!("the worst should be at most {:.1} s", needed + 0.3))
+    spread(world, "onset to parked", &mut reactions, Some(needed - 0.4), needed + 0.3);
+    spread(
+        world,
+        "parked to all stable and ready",
+        &mut returns,
+        None,
+        f64::from(GRACE_SECONDS) + START + 1.5,
+    );
+    Ok(())
 }
 
-/// The median and the largest, in seconds.
-fn spread(times: &mut [Duration]) -> (f64, f64) {
+/// How long a bad extra pod stays after the decision.
+pub async fn surge(world: &mut World) -> Result<(), Failure> {
+    world.allow_claim_deletion()?;
+    let db = world.deploy(Visits::new("db").replicas(4).policy("surge-held")).await?;
+    let mut gone = Vec::new();
+    for round in 0..FEW_ROUNDS {
+        let version = format!("bad-{round}");
+        db.set_image(&version, &images::visits("v2")).await?;
+        db.until_judged(&version, 1, 60).await?;
+        sleep(SETTLES).await;
+        let bad = db.fault(&version, "health=fail").await?;
+        let parked = decided(world, &db, bad).await?;
+        gone.push(
+            db.until("the extra pod is gone", 60, |set| set.pod(4).is_none()).await?.duration_since(parked),
+        );
+        db.until_at_rest_on("v1", 60).await?;
+    }
+    spread(world, "parked to extra pod gone", &mut gone, None, f64::from(GRACE_SECONDS) + 0.5);
+    Ok(())
+}
+
+/// From the patch to the first ready pod of the new version: Kubernetes by itself, Siskin in place, Siskin with an extra
+/// pod; one after the other, round by round.
+pub async fn start(world: &mut World) -> Result<(), Failure> {
+    world.allow_claim_deletion()?;
+    let plain = world.deploy(Visits::new("plain")).await?;
+    let in_place = world.deploy(Visits::new("in-place").policy("in-place-held")).await?;
+    let surge = world.deploy(Visits::new("surge").policy("surge-held")).await?;
+    let (mut by_itself, mut replaced, mut added) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..FEW_ROUNDS {
+        let version = format!("try-{round}");
+        sleep(SETTLES).await;
+        by_itself.push(first_ready(&plain, &version).await?);
+        plain.until_all_on(&version, 120).await?;
+        for (db, times) in [(&in_place, &mut replaced), (&surge, &mut added)] {
+            times.push(first_ready(db, &version).await?);
+            db.annotate("abort", Some(&db.rollout()?)).await?;
+            db.until_at_rest_on("v1", 60).await?;
+        }
+    }
+    plain.ends_on(&format!("try-{}", FEW_ROUNDS - 1));
+    let (plain, _) =
+        spread(world, "patch to first ready pod, Kubernetes by itself", &mut by_itself, None, f64::MAX);
+    spread(world, "patch to first ready pod, Siskin in place", &mut replaced, Some(plain + 0.3), f64::MAX);
+    spread(
+        world,
+        "patch to first ready pod, Siskin with an extra pod",
+        &mut added,
+        Some(plain + 0.3),
+        f64::MAX,
+    );
+    Ok(())
+}
+
+async fn first_ready(db: &Deployed, version: &str) -> Result<Duration, Failure> {
+    let patched = db.set_image(version, &images::visits("v2")).await?;
+    let ready = db.until("a ready pod of the new version", 60, |set| set.ready_on(version) > 0).await?;
+    Ok(ready.duration_since(patched))
+}
+
+/// Prints median and worst with their bounds; gives both, in seconds.
+fn spread(
+    world: &mut World,
+    what: &str,
+    times: &mut [Duration],
+    median_bound: Option<f64>,
+    bound: f64,
+) -> (f64, f64) {
     times.sort_unstable();
     let seconds = |time: Option<&Duration>| time.map_or(0.0, Duration::as_secs_f64);
-    (seconds(times.get(times.len() / 2)), seconds(times.last()))
+    let (median, worst) = (seconds(times.get(times.len() / 2)), seconds(times.last()));
+    let against = |value: f64, bound: f64| match bound {
+        f64::MAX => String::new(),
+        _ if value <= bound => format!(" (at most {bound:.1}: met)"),
+        _ => format!(" (at most {bound:.1}: OVER)"),
+    };
+    world.note(format!(
+        "{what}, {} rounds: median {median:.2} s{}, worst {worst:.2} s{}",
+        times.len(),
+        against(median, median_bound.unwrap_or(f64::MAX)),
+        against(worst, bound)
+    ));
+    (median, worst)
 }
 
-/// A hundred workloads at rest: no write, and little memory.
+/// A hundred workloads at rest: no write, no read but watches, and little memory.
 pub async fn at_rest(world: &mut World) -> Result<(), Failure> {
     const WORKLOADS: u32 = 100;
-    const QUIET: Duration = Duration::from_secs(30);
+    const QUIET: Duration = Duration::from_secs(90);
     const MOST_MEMORY: u64 = 25 << 20;
     let siskin = world.siskin()?;
     let mut all = Vec::new();
     for number in 0..WORKLOADS {
-        all.push(world.create(Visits::new(&format!("db-{number}")).replicas(1).policy("in-place")).await?);
+        all.push(world.create(Visits::new(&format!("db-{number}")).replicas(0).policy("in-place")).await?);
     }
     for db in &all {
         db.until_at_rest_on("v1", 300).await?;
     }
+    sleep(SETTLES).await;
+    let before = requests(&siskin.metrics().await?);
     let since = Instant::now();
-    tokio::time::sleep(QUIET).await;
+    sleep(QUIET).await;
+    let sent = requests(&siskin.metrics().await?) - before;
     let writes = world.timeline.changes().into_iter().filter(|change| {
         change.at >= since && change.object.starts_with("set/") && change.field.starts_with("siskin.dev/")
     });
     let writes = writes.count();
     let memory = siskin.memory().await?;
+    siskin.restart_with(&[]).await?;
+    sleep(SETTLES).await;
+    let restarted = siskin.memory().await?;
     world.note(format!(
-        "{WORKLOADS} workloads at rest: {writes} writes in {QUIET:?}, {} MiB RSS",
-        memory >> 20
+        "{WORKLOADS} workloads at rest for {QUIET:?}: {writes} writes, {sent} requests besides watches; {} MiB RSS after taking them in, {} MiB after a restart",
+        memory >> 20,
+        restarted >> 20
     ));
     ensure(writes == 0, || format!("{writes} writes at rest"))?;
+    ensure(sent == 0, || format!("{sent} requests besides watches at rest"))?;
     ensure(memory < MOST_MEMORY, || format!("{} MiB are more than {}", memory >> 20, MOST_MEMORY >> 20))
+}
+
+/// Requests of the daemon to the API server, watches left out.
+fn requests(metrics: &str) -> u64 {
+    metrics
+        .lines()
+        .filter(|line| line.starts_with("siskin_requests_total{") && !line.contains("WATCH"))
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+        .sum()
 }

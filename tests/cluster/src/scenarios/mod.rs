@@ -122,5 +122,12 @@ pub const ALL: &[Scenario] = &[
     ),
     scenario!("figures-one-tick", figures::one_tick, "how fast a check of one tick decides", Alone),
     scenario!("figures-two-ticks", figures::two_ticks, "how fast a check of two ticks decides", Alone),
+    scenario!("figures-surge", figures::surge, "how soon a bad extra pod is gone", Alone),
+    scenario!(
+        "figures-start",
+        figures::start,
+        "how soon the first pod of a new version is ready, beside Kubernetes by itself",
+        Alone
+    ),
     scenario!("figures-at-rest", figures::at_rest, "what a hundred workloads at rest cost", Alone),
 ];
