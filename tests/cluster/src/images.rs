@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -52,6 +52,13 @@ struct Image<'a> {
 
 /// Makes all images and gives them to the node.
 pub fn provide(layout: &Layout) -> Result<(), Error> {
+    let path = layout.run.join("images.tar");
+    write(layout, &path)?;
+    Ok(cluster::import(layout, &path)?)
+}
+
+/// Writes all images as an OCI archive.
+pub fn write(layout: &Layout, path: &Path) -> Result<(), Error> {
     let read = |name: &str| {
         let path = layout.binaries.join(name);
         fs::read(&path).map_err(|source| Error::Binary { path, source })
@@ -71,10 +78,8 @@ pub fn provide(layout: &Layout) -> Result<(), Error> {
         image(TAGS.map(visits).into(), &sample, &["/bin/main"], ""),
         image(vec![SISKIN.into()], &siskin, &["/bin/main"], NOBODY),
     ];
-    let path = layout.run.join("images.tar");
-    let written = File::create(&path).and_then(|file| write_archive(io::BufWriter::new(file), &images));
-    written.map_err(|source| Error::Archive { path: path.clone(), source })?;
-    Ok(cluster::import(layout, &path)?)
+    let written = File::create(path).and_then(|file| write_archive(io::BufWriter::new(file), &images));
+    written.map_err(|source| Error::Archive { path: path.into(), source })
 }
 
 fn write_archive(to: impl Write, images: &[Image<'_>]) -> io::Result<()> {

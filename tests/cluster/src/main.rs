@@ -21,6 +21,7 @@ mod world;
 use std::env;
 use std::fs::{self, File};
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -35,7 +36,7 @@ use crate::scenario::{Scenario, Tag};
 /// Scenarios of Siskin on real Kubernetes.
 #[derive(Parser)]
 struct Arguments {
-    /// Scenarios, or one of: ci, all, list, up, down.
+    /// Scenarios, or one of: ci, all, list, up, down; or: images FILE.
     #[arg(required = true)]
     names: Vec<String>,
     /// Scenarios that run at once.
@@ -84,6 +85,11 @@ async fn run(arguments: Arguments) -> Result<(), Fatal> {
     let names: Vec<&str> = arguments.names.iter().map(String::as_str).collect();
     if names == ["list"] {
         list();
+        return Ok(());
+    }
+    if let ["images", file] = names.as_slice() {
+        images::write(&layout, Path::new(file))?;
+        println!("{file} holds {} and the sample application", images::SISKIN);
         return Ok(());
     }
     if env::var("SISKIN_BENCH_EXTERNAL").is_ok_and(|value| value == "1") {
