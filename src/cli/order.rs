@@ -259,22 +259,8 @@ mod tests {
     use super::*;
 
     fn record(phase: Phase) -> Record {
-        let rollout = Rollout {
-            id: "r7".into(),
-            canary: Revision::from("db-2"),
-            resolved_policy: policy::builtin("careful").unwrap(),
-            step: 0,
-            surge: 0,
-            bake_done_ms: 0,
-            undecided_ms: 0,
-            stalled_ms: 0,
-            exposure_lost: 0,
-            surge_contested: 0,
-            back: None,
-            checks: std::collections::BTreeMap::new(),
-            verdicts: Vec::new(),
-            started: Wall(0),
-        };
+        let policy = policy::builtin("careful").unwrap();
+        let rollout = Rollout::new("r7".into(), Revision::from("db-2"), policy, Wall(0));
         let mut record: Record = serde_json::from_value(json!({
             "version": 1, "workloadUID": Uid::from("u-1"), "seq": 3, "userReplicas": 4, "userPartition": 0, "phase": phase,
         }))

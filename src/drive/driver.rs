@@ -249,6 +249,7 @@ impl Driver {
     async fn carry_out(&mut self, decision: Decision) -> Stepped {
         let Decision { state, writes, probes, observe, wake, notes, problem } = decision;
         let wrote = !writes.is_empty();
+        self.show(problem.as_ref().map(|problem| problem.reason));
         let mut next = Some(state);
         for write in &writes {
             let result = self.context.act.carry_out(&self.managed.workload, write).await;
@@ -318,6 +319,7 @@ impl Driver {
             tracing::debug!(write = kind(write), %error, "somebody else wrote first");
         } else {
             tracing::warn!(write = kind(write), %error, "a write failed");
+            self.show(Some("WriteFailed"));
         }
         match write {
             Write::Verdict { .. } => {

@@ -65,10 +65,17 @@ pub struct Seen {
     pub change: Change<StatefulSet>,
 }
 
+/// Where a worker gets its workload from. Without it the worker ends.
+struct Seat {
+    /// The worker: an older one of the same workload may still be ending.
+    worker: Id,
+    inbox: watch::Sender<Arc<Managed>>,
+}
+
 /// The workers of all workloads.
 pub struct Fleet {
     context: Arc<Context>,
-    seats: BTreeMap<Key, watch::Sender<Arc<Managed>>>,
+    seats: BTreeMap<Key, Seat>,
     workers: JoinSet<()>,
     names: HashMap<Id, Key>,
 }
@@ -120,7 +127,7 @@ impl Fleet {
     fn put(&mut self, StatefulSet { key, managed, .. }: StatefulSet) {
         match (managed, self.seats.get(&key)) {
             (None, _) => drop(self.seats.remove(&key)),
-            (Some(managed), Some(inbox)) => drop(inbox.send_replace(managed)),
+            (Some(managed), Some(seat)) => drop(seat.inbox.send_replace(managed)),
             (Some(managed), None) => self.seat(key, managed, Duration::ZERO),
         }
     }
@@ -133,9 +140,9 @@ impl Fleet {
             tokio::time::sleep(delay).await;
             driver::Driver::new(context, of, inbox).run().await;
         };
-        let id = self.workers.spawn(worker.instrument(span)).id();
-        self.names.insert(id, key.clone());
-        self.seats.insert(key, tell);
+        let worker = self.workers.spawn(worker.instrument(span)).id();
+        self.names.insert(worker, key.clone());
+        self.seats.insert(key, Seat { worker, inbox: tell });
     }
 
     fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {
@@ -147,8 +154,8 @@ impl Fleet {
         let Err(error) = ended else { return };
         tracing::error!(workload = %key, %error, "a worker ended by a defect; it begins again");
         self.context.metrics.count(&PANICS, &[]);
-        if let Some(seat) = self.seats.remove(&key) {
-            let managed = seat.borrow().clone();
+        if let Some(seat) = self.seats.get(&key).filter(|seat| seat.worker == id) {
+            let managed = seat.inbox.borrow().clone();
             self.seat(key, managed, AFTER_PANIC);
         }
     }

@@ -105,9 +105,9 @@ impl Observation {
         self.claims_fresh = None;
     }
 
-    /// A list is still to be read, or to be read again after it failed.
+    /// Something is still to be read, or to be read again after it failed.
     pub fn incomplete(&self) -> bool {
-        self.pods.borrow().is_some() && self.read_for.is_none()
+        self.read_for.is_none()
     }
 
     /// Marks the revisions as changed by us.

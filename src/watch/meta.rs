@@ -63,8 +63,11 @@ impl Meta {
     /// Who wrote `spec.replicas` last.
     pub fn replicas_writer(&self) -> Writer {
         let writes = self.managed_fields.iter().filter(|entry| entry.writes_replicas());
-        // Times have a resolution of one second; of equal ones the last entry is the newest.
-        writes.max_by(|a, b| a.time.cmp(&b.time)).map_or(Writer::Unknown, ManagedFields::writer)
+        // A write takes the field from its owner, so there is mostly one. Times have a resolution of one second; of two
+        // in the same second ours is not the news.
+        writes
+            .max_by_key(|entry| (&entry.time, entry.manager != FIELD_MANAGER))
+            .map_or(Writer::Unknown, ManagedFields::writer)
     }
 }
 

@@ -144,6 +144,8 @@ struct Requirement {
 #[serde(rename_all = "camelCase", default)]
 struct Status {
     observed_generation: i64,
+    replicas: u32,
+    updated_replicas: u32,
     current_revision: Option<String>,
     update_revision: Option<String>,
 }
@@ -185,6 +187,8 @@ impl Raw {
                 .map(|claim| claim.metadata.name)
                 .collect(),
             delete_claims_when_scaled: spec.persistent_volume_claim_retention_policy.when_scaled == "Delete",
+            pods: status.replicas,
+            updated_pods: status.updated_replicas,
             current_revision: revision(status.current_revision),
             update_revision: revision(status.update_revision),
             template: spec.template,

@@ -125,6 +125,10 @@ pub struct Workload {
     pub claim_templates: Vec<String>,
     /// `persistentVolumeClaimRetentionPolicy.whenScaled` is Delete.
     pub delete_claims_when_scaled: bool,
+    /// `status.replicas`: every pod, terminating ones included.
+    pub pods: u32,
+    /// `status.updatedReplicas`: pods on the update revision that aren't terminating.
+    pub updated_pods: u32,
     /// `status.currentRevision`.
     pub current_revision: Option<Revision>,
     /// `status.updateRevision`.

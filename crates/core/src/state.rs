@@ -328,8 +328,8 @@ pub struct Memory {
     pub seen_ready: BTreeSet<Uid>,
     /// Deletes that were sent and when; the watch may show them late.
     pub deleted: BTreeMap<Uid, Instant>,
-    /// Bake time that the durable state knows.
-    pub saved_bake_ms: u64,
+    /// [`Rollout::spent_ms`] as the durable state knows it.
+    pub saved_ms: u64,
     /// Standing problems that were told already.
     pub told: BTreeSet<String>,
     /// `spec.template` while it was known to be the canary's; another one means somebody wrote.
@@ -386,11 +386,40 @@ impl Record {
                 record.phase.as_str()
             )));
         }
+        if record.stable.is_none() && !matches!(record.phase, Phase::OptingIn | Phase::Installing) {
+            return Err(Unreadable::Garbled(format!("phase {} without `stable`", record.phase.as_str())));
+        }
+        if let Some(number) = record.out_of_range() {
+            return Err(Unreadable::Garbled(format!("`{number}` is out of range")));
+        }
         if let Some(rollout) = &record.rollout {
             policy::validate(&rollout.resolved_policy)
                 .map_err(|errors| Unreadable::Garbled(format!("resolvedPolicy: {errors}")))?;
         }
         Ok(Some(record))
+    }
+
+    /// A number that was never written here, by name. The engine adds to these numbers: they stay so far below the
+    /// ends of their types that no sum overflows, and pods within the API's int32.
+    fn out_of_range(&self) -> Option<&'static str> {
+        const PODS: u64 = i32::MAX.unsigned_abs() as u64;
+        const OTHER: u64 = 1 << 53;
+        let rollout = |number: fn(&Rollout) -> u64| self.rollout.as_ref().map_or(0, number);
+        [
+            ("userReplicas", self.user_replicas.into(), PODS),
+            ("userPartition", self.user_partition.into(), PODS),
+            ("surge", rollout(|rollout| rollout.surge.into()), PODS),
+            ("exposureLost", rollout(|rollout| rollout.exposure_lost.into()), PODS),
+            ("surgeContested", rollout(|rollout| rollout.surge_contested.into()), PODS),
+            ("step", rollout(|rollout| rollout.step as u64), PODS),
+            ("bakeDoneMs", rollout(|rollout| rollout.bake_done_ms), OTHER),
+            ("undecidedMs", rollout(|rollout| rollout.undecided_ms), OTHER),
+            ("stalledMs", rollout(|rollout| rollout.stalled_ms), OTHER),
+            ("seq", self.seq, OTHER),
+            ("lookedAt", self.claims.looked_at.0.unsigned_abs(), OTHER),
+        ]
+        .into_iter()
+        .find_map(|(name, number, most)| (number > most).then_some(name))
     }
 
     /// The annotation's value.
@@ -410,9 +439,34 @@ impl Record {
 }
 
 impl Rollout {
+    /// A rollout that begins now.
+    pub fn new(id: String, canary: Revision, resolved_policy: Policy, started: Wall) -> Self {
+        Self {
+            id,
+            canary,
+            resolved_policy,
+            step: 0,
+            surge: 0,
+            bake_done_ms: 0,
+            undecided_ms: 0,
+            stalled_ms: 0,
+            exposure_lost: 0,
+            surge_contested: 0,
+            back: None,
+            checks: BTreeMap::new(),
+            verdicts: Vec::new(),
+            started,
+        }
+    }
+
     /// The observed bake so far.
     pub fn bake_done(&self) -> Duration {
         Duration::from_millis(self.bake_done_ms)
+    }
+
+    /// All time that a restart must not spend again, in milliseconds.
+    pub fn spent_ms(&self) -> u64 {
+        self.bake_done_ms + self.undecided_ms + self.stalled_ms
     }
 }
 
@@ -423,11 +477,9 @@ impl State {
             Ok(record) => (record, None),
             Err(problem) => (None, Some(problem)),
         };
-        let saved_bake_ms = record
-            .as_ref()
-            .and_then(|record| record.rollout.as_ref())
-            .map_or(0, |rollout| rollout.bake_done_ms);
-        (Self { record, memory: Memory { saved_bake_ms, ..Memory::default() } }, problem)
+        let saved_ms =
+            record.as_ref().and_then(|record| record.rollout.as_ref()).map_or(0, Rollout::spent_ms);
+        (Self { record, memory: Memory { saved_ms, ..Memory::default() } }, problem)
     }
 
     /// Tells the engine that a write of its came out different from what was sent.

@@ -7,11 +7,14 @@ use crate::{
     decision::Note,
     facts::{PolicyFact, Revision, UpdateStrategy},
     policy::{Policy, builtin},
-    state::{Back, Cause, ClaimLedger, PauseReason, Phase, Record, Rollout},
+    state::{Back, Cause, ClaimLedger, PauseReason, Phase, Record, Rollout, Unreadable},
 };
 
 /// After a write that came out different, nothing more is written for this long.
 const REFUSED_QUIET: Duration = Duration::from_secs(30);
+
+/// More pods than any cluster runs of one StatefulSet.
+const MOST_REPLICAS: u32 = 10_000;
 
 impl Turn<'_> {
     /// Whether the workload's own settings let Siskin look after it.
@@ -29,9 +32,25 @@ impl Turn<'_> {
         false
     }
 
+    /// Steps are made for every pod, so that a slip of `kubectl scale` would take all memory. Parked until it is mended.
+    pub(super) fn can_be_planned(&mut self) -> bool {
+        let replicas = self.replicas();
+        if replicas > MOST_REPLICAS {
+            self.report(
+                "TooManyReplicas",
+                format!("replicas is {replicas}; siskin looks after at most {MOST_REPLICAS}"),
+            );
+        }
+        replicas <= MOST_REPLICAS
+    }
+
     /// The first act on any annotated workload is to park, whether or not the policy loads.
     pub(super) fn opt_in(&mut self) {
         if !self.supported() {
+            return;
+        }
+        if let Err(newer @ Unreadable::Version(_)) = Record::read(self.workload) {
+            self.report("StateFromNewerRelease", format!("{newer}; it is left alone: run the newer release"));
             return;
         }
         self.record = Some(Record {
@@ -171,6 +190,13 @@ impl Turn<'_> {
             .map(|(_, pod)| pod)
             .collect::<Vec<_>>();
         if outdated.is_empty() && self.workload.current_revision.as_ref() == Some(&update) {
+            return;
+        }
+        if outdated.iter().any(|pod| self.available(pod)) {
+            self.report(
+                "InstallUnclear",
+                format!("some pods are ready and some are not, so {update} is held back until all are; `siskin promote --revision {update}` lets it in now"),
+            );
             return;
         }
         self.partition = Some(0);

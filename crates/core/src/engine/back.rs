@@ -3,7 +3,10 @@
 
 use std::{ops::Range, time::Duration};
 
-use super::turn::Turn;
+use super::{
+    forward::millis,
+    turn::{Turn, brief},
+};
 use crate::{
     decision::{Note, TemplatePatch},
     facts::{PARKED, Pod, PolicyFact, Revision},
@@ -18,6 +21,7 @@ const LOOK: Duration = Duration::from_secs(1);
 impl<'a> Turn<'a> {
     /// Decides on the way back; the caller then lets [`Self::walk_back`] take its first step.
     pub(super) fn go_back(&mut self, cause: Cause, detail: String) {
+        let detail = brief(detail);
         if self.completed() && cause != Cause::ScaledToZero {
             let undo = cause == Cause::PutBack
                 || self.rollout().resolved_policy.outcome.after_completion == AfterCompletion::Undo;
@@ -36,7 +40,9 @@ impl<'a> Turn<'a> {
         }
         self.lift_own_pause();
         self.say(Note::RollingBack(detail.clone()));
-        self.rollout_mut().back = Some(Back { cause, detail });
+        let rollout = self.rollout_mut();
+        rollout.back = Some(Back { cause, detail });
+        rollout.stalled_ms = 0;
         self.record_mut().phase = Phase::Reverting;
     }
 
@@ -69,6 +75,12 @@ impl<'a> Turn<'a> {
             self.completed_meanwhile();
             return;
         }
+        if let Some(current) = self.workload.current_revision.clone()
+            && self.record().stable.as_ref().is_some_and(|stable| self.same_template(&current, stable))
+        {
+            // Pods return under this name.
+            self.adopt_renamed(&current);
+        }
         if self.may_lower_replicas() {
             self.rollout_mut().surge = 0;
         }
@@ -78,18 +90,59 @@ impl<'a> Turn<'a> {
             self.delete_strays(&cover);
         }
         let back = (0..replicas).filter(|index| !cover.contains(index)).all(|index| self.is_back(index));
-        if back && self.spec_is_settled() && self.nothing_above() && self.claims_are_disposed() {
+        let ended = back && self.status_agrees(&cover) && self.spec_is_settled() && self.nothing_above();
+        if ended && self.claims_are_disposed() {
             self.end_back();
-        } else if self.effect.is_none() {
+        } else {
+            self.not_back_yet();
+        }
+    }
+
+    /// The StatefulSet's own counters don't speak against what we see of the pods: our view of them comes by another
+    /// watch, which may be older.
+    fn status_agrees(&self, cover: &Range<u32>) -> bool {
+        let update_is_stable = self.workload.update_revision == self.record().stable;
+        self.workload.pods == self.replicas()
+            && (self.workload.updated_pods == 0 || update_is_stable || !cover.is_empty())
+    }
+
+    /// The verdict meanwhile. No deadline ends a way back, but people hear of it.
+    fn not_back_yet(&mut self) {
+        if self.effect.is_none() {
             self.mark_canary();
+        }
+        let elapsed = millis(self.elapsed);
+        let deadline = self.rollout().resolved_policy.bounds.progress_deadline;
+        let replicas = self.replicas();
+        let rollout = self.rollout_mut();
+        rollout.stalled_ms += elapsed;
+        if Duration::from_millis(rollout.stalled_ms) < Duration::from(deadline) {
+            return;
+        }
+        let stable = self.record().stable.as_ref().map_or_else(String::new, ToString::to_string);
+        let waits_for = (0..replicas).find(|&index| !self.is_back(index)).map_or_else(
+            || "the extra pods and their claims to go".to_owned(),
+            |index| {
+                let ordinal = index + self.workload.ordinals_start;
+                format!("pod {}-{ordinal} to be ready on {stable}", self.workload.name)
+            },
+        );
+        if self.problem.is_none() {
+            self.report(
+                "RollbackStalled",
+                format!("going back takes longer than {deadline}; it waits for {waits_for}, and goes on"),
+            );
         }
     }
 
     /// Kubernetes completed while we were going back; deleting pods no longer helps.
     fn completed_meanwhile(&mut self) {
         let (cause, why) = (self.cause(), self.why());
-        if cause == Cause::OptedOut {
-            self.end_back();
+        if matches!(cause, Cause::ScaledToZero | Cause::OptedOut) {
+            // That is over, and nothing speaks against the canary revision that the pods run.
+            self.rollout_mut().back = None;
+            self.record_mut().phase = Phase::Opening;
+            self.forward();
             return;
         }
         let told = self
@@ -163,11 +216,10 @@ impl<'a> Turn<'a> {
         if strays.is_empty() {
             return true;
         }
-        let down = (0..replicas)
-            .filter(|&index| !self.live_at(index).is_some_and(|pod| self.available(pod)))
-            .count();
-        let most = self.rollout().resolved_policy.bounds.max_unavailable.of(replicas) as usize;
-        let next = strays.iter().find(|pod| !pod.ready).or_else(|| strays.first().filter(|_| down < most));
+        let up = self.pods().iter().filter(|(index, pod)| *index < replicas && self.available(pod)).count();
+        let most = self.rollout().resolved_policy.bounds.max_unavailable.of(replicas);
+        let enough = replicas.saturating_sub(most) as usize;
+        let next = strays.iter().find(|pod| !pod.ready).or_else(|| strays.first().filter(|_| up > enough));
         if let Some(pod) = next {
             self.delete_pod(pod);
         }
@@ -254,6 +306,7 @@ impl<'a> Turn<'a> {
         self.say(Note::RollingBack(detail.clone()));
         let rollout = self.rollout_mut();
         rollout.back = Some(Back { cause, detail });
+        rollout.stalled_ms = 0;
         rollout.surge = 0;
         self.record_mut().phase = Phase::Undoing;
         self.write_stable_template();
@@ -319,13 +372,13 @@ impl<'a> Turn<'a> {
         let back = (0..replicas).all(|index| self.is_back(index));
         if back && self.spec_is_settled() && self.nothing_above() && self.claims_are_disposed() {
             self.end_back();
-        } else if self.effect.is_none() {
-            self.mark_canary();
+        } else {
+            self.not_back_yet();
         }
     }
 
     /// These pauses stop an undo: going on would fight somebody.
-    fn undo_is_stopped(&self) -> bool {
+    pub(super) fn undo_is_stopped(&self) -> bool {
         self.record().pause.as_ref().is_some_and(|pause| {
             matches!(pause.reason, PauseReason::UndoContested | PauseReason::UndoMismatch)
         })

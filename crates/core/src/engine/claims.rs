@@ -74,13 +74,20 @@ impl Turn<'_> {
             return false;
         }
         let ledger = &mut self.record_mut().claims;
-        ledger.looked_at = read;
+        if ledger.created.is_empty() {
+            // Else the surge grows, and what it has made already was made since the first look.
+            ledger.looked_at = read;
+        }
         ledger.absent_before.extend(names);
         true
     }
 
     fn is_own(&self, claim: &Claim) -> bool {
         self.record().claims.created.iter().any(|own| own.name == claim.name && own.uid == claim.uid)
+    }
+
+    fn made_since_the_look(&self, claim: &Claim) -> bool {
+        claim.created.0 >= self.record().claims.looked_at.0 - CLOCK_SLACK
     }
 
     /// Records the claims that were made for our surge ordinals since we looked.
@@ -96,7 +103,7 @@ impl Turn<'_> {
             .iter()
             .filter(|claim| {
                 ledger.absent_before.contains(&claim.name)
-                    && claim.created.0 >= ledger.looked_at.0 - CLOCK_SLACK
+                    && self.made_since_the_look(claim)
                     && !self.is_own(claim)
                     && self
                         .ordinal_of(&claim.name)
@@ -157,20 +164,28 @@ impl Turn<'_> {
         if detail.claims_read.is_none_or(|read| read.0 < self.now.wall.0 - FRESH) {
             return false;
         }
-        let first = self.workload.ordinals_start + self.workload.replicas.max(self.replicas());
-        let mut left = Vec::new();
+        let surplus = self.workload.ordinals_start + self.workload.replicas.max(self.replicas());
+        let (mut kept, mut done) = (Vec::new(), true);
         for own in self.record().claims.created.clone() {
             let live = detail.claims.iter().find(|claim| claim.name == own.name && claim.uid == own.uid);
-            let ordinal = self.ordinal_of(&own.name).filter(|&ordinal| ordinal >= first);
-            let (Some(live), Some(ordinal)) = (live, ordinal) else { continue };
-            let in_use = detail.pods.iter().any(|pod| pod.ordinal == ordinal);
-            if !live.terminating && !in_use && self.effect.is_none() {
-                self.effect = Some(Write::DeleteClaim { name: own.name.clone(), uid: own.uid.clone() });
+            let ordinal = self.ordinal_of(&own.name).filter(|&ordinal| ordinal >= self.first_surge_ordinal());
+            let (Some(live), Some(ordinal)) = (live.filter(|live| self.made_since_the_look(live)), ordinal)
+            else {
+                continue;
+            };
+            // That of a surge pod that is still wanted is neither disposed of nor forgotten.
+            if ordinal >= surplus {
+                done = false;
+                let in_use = detail.pods.iter().any(|pod| pod.ordinal == ordinal);
+                if !detail.may_delete_claims {
+                    self.report("MissingRight", format!("siskin may not delete claim {}, which was made for an extra pod: install the component claim-deletion, or delete it", own.name));
+                } else if !live.terminating && !in_use && self.effect.is_none() {
+                    self.effect = Some(Write::DeleteClaim { name: own.name.clone(), uid: own.uid.clone() });
+                }
             }
-            left.push(own);
+            kept.push(own);
         }
-        let done = left.is_empty();
-        self.record_mut().claims.created = left;
+        self.record_mut().claims.created = kept;
         done
     }
 }

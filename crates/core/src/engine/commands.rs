@@ -96,7 +96,7 @@ impl Turn<'_> {
 
     fn retry(&mut self, id: &str) -> Taken {
         if self.record().phase != Phase::Idle {
-            return Taken::No(format!("retry: a rollout is open, {id} is not tried now"));
+            return Taken::Later;
         }
         let Some(update) = self.workload.update_revision.clone() else { return Taken::Later };
         if !self.need_detail() || !self.observed() {
@@ -142,7 +142,10 @@ impl Turn<'_> {
                     Taken::Yes(format!("{revision}: the rest of this bake is skipped"))
                 }
             }
-            Phase::OptingIn if self.is_paused_for(PauseReason::MixedRevisions) => {
+            phase if phase == Phase::Installing || self.is_paused_for(PauseReason::MixedRevisions) => {
+                if !self.need_detail() {
+                    return Taken::Later;
+                }
                 let known = [&self.workload.current_revision, &self.workload.update_revision];
                 if !known.contains(&&Some(revision.clone())) {
                     return Taken::No(format!(
@@ -178,15 +181,19 @@ impl Turn<'_> {
         if self.record().phase != Phase::AwaitingApproval || self.rollout().canary != *revision {
             return Taken::No(no);
         }
-        if !self.need_detail() {
+        if !self.need_detail() || !self.may_pass_gate() {
             return Taken::Later;
         }
         let Some(plan) = self.plan() else { return Taken::Later };
         if plan.steps.get(self.rollout().step).is_none_or(|waiting| waiting.name != step) {
             return Taken::No(no);
         }
-        self.say(Note::Approved { step: step.to_owned(), user: user.to_owned() });
         let next = self.rollout().step + 1;
+        if next >= plan.steps.len() && !self.verdict_is_written(revision, RevisionVerdict::Stable) {
+            // The write that promotes comes after the verdict; a command that is taken doesn't come again.
+            return Taken::Later;
+        }
+        self.say(Note::Approved { step: step.to_owned(), user: user.to_owned() });
         if next < plan.steps.len() {
             self.enter_step(next);
         } else {

@@ -5,10 +5,11 @@ use std::time::Duration;
 use super::turn::Turn;
 use crate::{
     checks::{Outcome, Verdict},
-    decision::{Note, Write},
-    facts::{Pod, Revision, RevisionVerdict},
+    command::PAUSED,
+    decision::Note,
+    facts::Revision,
     policy::{OnFailure, OnNoData},
-    state::{Cause, HISTORY, Past, PauseReason, Phase},
+    state::{Cause, Pause, PauseReason, Phase},
     strategy::{Exposure, Plan, PlannedStep, compile},
 };
 
@@ -22,7 +23,7 @@ const NO_DATA_GRACE: Duration = Duration::from_secs(10);
 const EXPOSURE_LOSSES: u32 = 3;
 
 /// What the live template is, seen from the open rollout.
-enum Template {
+pub(super) enum Template {
     /// The canary's.
     Canary,
     /// Another one, not yet numbered by Kubernetes.
@@ -67,8 +68,9 @@ impl Turn<'_> {
         };
         self.note_progress();
         self.learn_claims();
-        if let Some(failed) = self.failed_check() {
-            self.fail(&failed);
+        if let Some(failed) = self.failed_check()
+            && self.fail(&failed)
+        {
             return;
         }
         match self.template_now() {
@@ -120,6 +122,8 @@ impl Turn<'_> {
     /// A canary pod that is new, or Ready for the first time, is progress; a flapping one is not.
     fn note_progress(&mut self) {
         let canary = self.rollout().canary.clone();
+        // A new process knows none of the pods, and a restart is no progress.
+        let known = self.before.memory.tick.is_some();
         let mut progress = false;
         for (_, pod) in self.pods() {
             if self.live(pod) && Self::is_on(pod, Some(&canary)) {
@@ -130,7 +134,7 @@ impl Turn<'_> {
         let stands_still = self.paused() || self.record().phase == Phase::AwaitingApproval;
         let elapsed = millis(self.elapsed);
         let stalled = &mut self.rollout_mut().stalled_ms;
-        if progress {
+        if progress && known {
             *stalled = 0;
         } else if !stands_still {
             *stalled += elapsed;
@@ -138,11 +142,12 @@ impl Turn<'_> {
     }
 
     fn failed_check(&self) -> Option<Verdict> {
-        self.verdicts.0.iter().find(|verdict| verdict.enforced && verdict.outcome == Outcome::Fail).cloned()
+        self.verdicts().iter().find(|verdict| verdict.enforced && verdict.outcome == Outcome::Fail).cloned()
     }
 
-    /// A check failed.
-    fn fail(&mut self, failed: &Verdict) {
+    /// A check failed. False if that was acted on before: the rollout is paused, and a newer template may take its
+    /// place.
+    fn fail(&mut self, failed: &Verdict) -> bool {
         let why = format!("check {} failed: {}", failed.check, failed.evidence);
         self.outcome(
             self.rollout().resolved_policy.outcome.on_failure,
@@ -150,10 +155,10 @@ impl Turn<'_> {
             PauseReason::CheckFailed,
             &why,
             Some(failed),
-        );
+        )
     }
 
-    /// Rolls back or pauses, and says so once.
+    /// Rolls back or pauses, and says so once: false if it was said.
     fn outcome(
         &mut self,
         on: OnFailure,
@@ -161,12 +166,12 @@ impl Turn<'_> {
         pause: PauseReason,
         why: &str,
         failed: Option<&Verdict>,
-    ) {
+    ) -> bool {
         let told = self.record().pause.as_ref().is_some_and(|paused| {
             paused.reason == pause || paused.reason == PauseReason::FailedAfterCompletion
         });
         if told {
-            return;
+            return false;
         }
         if let Some(failed) = failed {
             let consequence = match on {
@@ -188,9 +193,10 @@ impl Turn<'_> {
                 self.pause(pause, format!("{why}; `siskin abort` goes back, `siskin resume` goes on"));
             }
         }
+        true
     }
 
-    fn template_now(&mut self) -> Template {
+    pub(super) fn template_now(&mut self) -> Template {
         let canary = &self.rollout().canary;
         let update = self.workload.update_revision.clone();
         if self.observed() && update.as_ref() == Some(canary) {
@@ -199,7 +205,7 @@ impl Turn<'_> {
             }
             return Template::Canary;
         }
-        if self.memory.canary_template.as_ref() == Some(&self.workload.template) {
+        if !self.observed() && self.memory.canary_template.as_ref() == Some(&self.workload.template) {
             return Template::Canary;
         }
         match (self.observed(), update, self.record().stable.clone()) {
@@ -215,10 +221,16 @@ impl Turn<'_> {
         let why = format!("superseded by {update}");
         if self.completed() {
             // Nothing leads back without a template write; the newer one is judged against the same stable. Until
-            // that can start the pods stay as they are, and this rollout is the record of it.
+            // that can start the pods stay as they are, and this rollout is the record of it. What it is paused for is
+            // over with it.
+            let own = |pause: &Pause| pause.reason != PauseReason::Requested;
+            let pause = self.record_mut().pause.take_if(|pause| own(pause));
             if self.may_start().is_some() {
+                self.annotations.extend(pause.map(|_| (PAUSED.to_owned(), None)));
                 self.close_rollout(&why, self.now.wall);
                 self.start(update);
+            } else if pause.is_some() {
+                self.record_mut().pause = pause;
             }
         } else {
             self.go_back(Cause::Superseded, why);
@@ -343,7 +355,7 @@ impl Turn<'_> {
     }
 
     fn passing(&self, exposure: Exposure) -> bool {
-        let verdicts = &self.verdicts.0;
+        let verdicts = self.verdicts();
         !verdicts.is_empty()
             && verdicts.iter().all(|verdict| !verdict.enforced || verdict.outcome == Outcome::Pass)
             && exposure
@@ -353,8 +365,7 @@ impl Turn<'_> {
 
     fn act_on_no_verdict(&mut self, step: &PlannedStep, elapsed: Duration) {
         let silent = self
-            .verdicts
-            .0
+            .verdicts()
             .iter()
             .find(|verdict| verdict.enforced && verdict.outcome == Outcome::NoData)
             .cloned();
@@ -373,15 +384,19 @@ impl Turn<'_> {
             };
             let why = format!("check {} has no data: {}", silent.check, silent.evidence);
             match on {
-                Some(on) => return self.outcome(on, Cause::Undecided, PauseReason::NoData, &why, None),
-                None => self.report("NoData", why),
+                Some(on) => {
+                    self.outcome(on, Cause::Undecided, PauseReason::NoData, &why, None);
+                    return;
+                }
+                // The evidence says for how long, and would be told anew each second.
+                None => self
+                    .report("NoData", format!("check {} has no data; the bake stands still", silent.check)),
             }
         }
         let undecided = Duration::from_millis(self.rollout().undecided_ms);
         if step.decide_within.is_some_and(|within| undecided >= within) {
             let open: Vec<String> = self
-                .verdicts
-                .0
+                .verdicts()
                 .iter()
                 .filter(|verdict| verdict.enforced && verdict.outcome != Outcome::Pass)
                 .map(|verdict| format!("{}: {}", verdict.check, verdict.evidence))
@@ -455,94 +470,13 @@ impl Turn<'_> {
         rollout.exposure_lost = 0;
     }
 
-    /// Every pod runs the canary revision and was judged: the verdict first, then the stable revision and the state in
-    /// one write.
-    fn promote(&mut self) {
-        let canary = self.rollout().canary.clone();
-        if !self.verdict_is_written(&canary, RevisionVerdict::Stable) {
-            return;
-        }
-        self.record_mut().stable = Some(canary.clone());
-        self.record_mut().phase = Phase::Completing;
-        self.annotations.insert("stable".to_owned(), Some(canary.0));
-        self.lift_own_pause();
-        self.complete();
-    }
-
-    /// True once the ControllerRevision carries the verdict of this rollout; writes it otherwise.
-    pub(super) fn verdict_is_written(&mut self, name: &Revision, verdict: RevisionVerdict) -> bool {
-        let rollout = self.rollout().id.clone();
-        let Some(revision) = self.revision(name) else { return true };
-        if revision.verdict == Some(verdict) && revision.rollout.as_ref() == Some(&rollout) {
-            return true;
-        }
-        if self.effect.is_none() {
-            self.effect = Some(Write::Verdict {
-                revision: name.clone(),
-                resource_version: revision.resource_version.clone(),
-                verdict,
-                rollout,
-            });
-        }
-        self.wake_in(LOOK);
-        false
-    }
-
-    /// Until Kubernetes agrees on the current revision, pods that came back old are opened again; then replicas N.
-    pub(super) fn complete(&mut self) {
-        self.wake_in(LOOK);
-        if !self.need_detail() {
-            return;
-        }
-        self.learn_claims();
-        let Some(stable) = self.record().stable.clone() else { return };
-        let on_stable = |pod: Option<&Pod>| pod.is_some_and(|pod| Self::is_on(pod, Some(&stable)));
-        let replicas = self.record().expected_replicas();
-        if self.workload.current_revision.as_ref() != Some(&stable) {
-            if (0..replicas).any(|index| !on_stable(self.live_at(index))) {
-                if matches!(self.template_now(), Template::Canary) {
-                    self.partition = Some(0);
-                } else {
-                    self.report(
-                        "CompletionBlocked",
-                        format!("a pod is not on {stable} and the template is already another one: put the template of {stable} back"),
-                    );
-                }
-            }
-            return;
-        }
-        self.rollout_mut().surge = 0;
-        let there = (0..self.replicas()).all(|index| on_stable(self.live_at(index)));
-        if there && self.nothing_above() && self.claims_are_disposed() {
-            let id = self.rollout().id.clone();
-            self.say(Note::Promoted { rollout: id, revision: stable });
-            self.close_rollout("promoted", self.now.wall);
-            self.record_mut().settled = None;
-        }
-    }
-
-    /// The live object wants N pods, and no pod above them exists any more.
-    pub(super) fn nothing_above(&self) -> bool {
-        let replicas = self.replicas();
-        self.rollout().surge == 0
-            && self.workload.replicas == replicas
-            && self.pods().iter().all(|(index, _)| *index < replicas)
-    }
-
-    /// Ends the rollout in the state, with a line of history.
-    pub(super) fn close_rollout(&mut self, end: &str, at: crate::time::Wall) {
-        let record = self.record_mut();
-        if let Some(rollout) = record.rollout.take() {
-            let end = end.chars().take(160).collect();
-            record.history.push(Past { id: rollout.id, canary: rollout.canary, end, at });
-            let excess = record.history.len().saturating_sub(HISTORY);
-            record.history.drain(..excess);
-        }
-        record.phase = Phase::Idle;
-        record.claims = crate::state::ClaimLedger::default();
+    /// A gate may be passed now: nothing failed, nobody paused, and the template is still the one that was judged.
+    pub(super) fn may_pass_gate(&mut self) -> bool {
+        !self.paused() && self.failed_check().is_none() && matches!(self.template_now(), Template::Canary)
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+/// Milliseconds, for the state.
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -37,7 +37,18 @@ impl Turn<'_> {
                 }
             }
             Phase::Completing => self.complete(),
+            Phase::Reverting if self.replicas() > 0 => {
+                if !self.need_detail() {
+                    return;
+                }
+                if self.completed() { self.release_completed() } else { self.revert() }
+            }
             Phase::Reverting => self.revert(),
+            Phase::Undoing if self.undo_is_stopped() => {
+                self.release(&format!(
+                    "going back by the template was contested; the partition stays at {PARKED}"
+                ));
+            }
             Phase::Undoing => self.undo(),
         }
     }

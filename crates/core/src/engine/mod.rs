@@ -8,6 +8,7 @@ mod adopt;
 mod back;
 mod claims;
 mod commands;
+mod complete;
 mod forward;
 mod leave;
 mod replicas;
@@ -40,14 +41,15 @@ pub fn step(
     commands: &[Command],
     now: Now,
 ) -> Decision {
+    if facts.workload.deleting {
+        return Decision { state: state.clone(), ..Decision::default() };
+    }
     let mut turn = Turn::new(state, facts, peers, verdicts, commands, now);
-    if !facts.workload.deleting {
-        match (&facts.policy, state.record.is_some()) {
-            (PolicyFact::None, false) => {}
-            (PolicyFact::None, true) => turn.leave(),
-            (_, false) => turn.opt_in(),
-            (_, true) => turn.engaged(),
-        }
+    match (&facts.policy, state.record.is_some()) {
+        (PolicyFact::None, false) => {}
+        (PolicyFact::None, true) => turn.leave(),
+        (_, false) => turn.opt_in(),
+        (_, true) => turn.engaged(),
     }
     turn.finish()
 }
@@ -69,17 +71,18 @@ pub fn sides<'a>(record: &Record, detail: &'a Detail) -> (Vec<&'a Pod>, Vec<&'a 
 impl Turn<'_> {
     /// One step of a workload that is looked after.
     fn engaged(&mut self) {
-        if !self.supported() {
+        self.follow_replicas();
+        if !self.supported() || !self.can_be_planned() {
             return;
         }
-        if let Some(what) = self.memory.refusal.take() {
-            self.pause_refused(&what);
-            return;
-        }
+        let refusal = self.memory.refusal.take();
         if self.quiet_after_refusal() {
             return;
         }
-        self.follow_replicas();
+        if let Some(what) = refusal {
+            self.pause_refused(&what);
+            return;
+        }
         self.follow_pause();
         if !self.stable_agrees() {
             return;

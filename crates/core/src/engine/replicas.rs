@@ -26,7 +26,8 @@ impl Turn<'_> {
         }
         if let Writer::Autoscaler(name) = &self.workload.replicas_writer {
             // It averaged over the extra pods and counted them.
-            self.record_mut().user_replicas = wanted.saturating_sub(surge).max(1);
+            // To zero it scales on purpose.
+            self.record_mut().user_replicas = wanted.saturating_sub(surge).max(wanted.min(1));
             self.rollout_mut().surge = 0;
             let now = self.replicas();
             self.say(Note::ReplicasChanged(format!(

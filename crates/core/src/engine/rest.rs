@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::turn::Turn;
+use super::turn::{Turn, brief};
 use crate::{
     decision::Note,
     facts::{PolicyFact, Revision, RevisionVerdict},
@@ -10,30 +10,7 @@ use crate::{
     policy::{ClaimUse, Placement, Policy, Strategy},
     state::{ClaimLedger, Memory, Phase, Rollout},
     strategy::{Plan, compile},
-    time::Wall,
 };
-
-impl Rollout {
-    /// A rollout that begins now.
-    pub(super) fn new(id: String, canary: Revision, resolved_policy: Policy, started: Wall) -> Self {
-        Self {
-            id,
-            canary,
-            resolved_policy,
-            step: 0,
-            surge: 0,
-            bake_done_ms: 0,
-            undecided_ms: 0,
-            stalled_ms: 0,
-            exposure_lost: 0,
-            surge_contested: 0,
-            back: None,
-            checks: std::collections::BTreeMap::new(),
-            verdicts: Vec::new(),
-            started,
-        }
-    }
-}
 
 impl Turn<'_> {
     /// One step at rest.
@@ -93,7 +70,10 @@ impl Turn<'_> {
                 self.annotations.insert("stable".to_owned(), Some(current.0));
                 return false;
             }
-            self.record_mut().forgotten = Some(current.clone());
+            let record = self.record_mut();
+            record.forgotten = Some(current.clone());
+            // One that came too early is the very one that leads out now.
+            record.consumed.retain(|command| !command.starts_with("promote="));
             self.say(Note::StableForgotten(forgotten(&current, &stable)));
         }
         self.report("StableForgotten", forgotten(&current, &stable));
@@ -128,7 +108,7 @@ impl Turn<'_> {
         record.consumed.retain(|command| command.starts_with("retry="));
         let steps: Vec<String> =
             plan.steps.iter().map(|step| format!("{} ({})", step.name, step.exposure)).collect();
-        let summary = format!("policy {}: {}", policy.name, steps.join(", "));
+        let summary = brief(format!("policy {}: {}", policy.name, steps.join(", ")));
         record.rollout = Some(Rollout::new(id.clone(), canary.clone(), policy, started));
         self.say(Note::Started { rollout: id, stable, canary: canary.clone(), plan: summary });
         self.forward();

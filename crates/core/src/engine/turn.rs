@@ -26,6 +26,8 @@ pub(super) struct Turn<'a> {
     pub(super) facts: &'a Facts,
     pub(super) workload: &'a Workload,
     pub(super) detail: Option<&'a Detail>,
+    /// Pods with their index (not the ordinal), by index. Empty while pods aren't observed.
+    pods: Vec<(u32, &'a Pod)>,
     pub(super) peers: &'a [MemberFacts],
     pub(super) verdicts: &'a Verdicts,
     pub(super) commands: &'a [Command],
@@ -68,6 +70,7 @@ impl<'a> Turn<'a> {
             facts,
             workload: &facts.workload,
             detail: facts.detail.as_ref(),
+            pods: by_index(facts),
             peers,
             verdicts,
             commands,
@@ -124,26 +127,23 @@ impl<'a> Turn<'a> {
         })
     }
 
+    /// What the checks of the open rollout say; nothing about one that began in this step: the verdicts are about the
+    /// one before it.
+    pub(super) fn verdicts(&self) -> &'a [Verdict] {
+        let id = |record: &Option<Record>| {
+            record.as_ref().and_then(|record| record.rollout.as_ref()).map(|rollout| rollout.id.clone())
+        };
+        if id(&self.before.record) == id(&self.record) { &self.verdicts.0 } else { &[] }
+    }
+
     /// The status speaks of the spec that we see.
     pub(super) fn observed(&self) -> bool {
         self.workload.observed_generation >= self.workload.generation
     }
 
-    /// The index (not the ordinal) of a pod.
-    pub(super) fn index(&self, pod: &Pod) -> Option<u32> {
-        pod.ordinal.checked_sub(self.workload.ordinals_start)
-    }
-
-    /// Pods with their index, by index. Empty while pods aren't observed.
+    /// Pods with their index, by index.
     pub(super) fn pods(&self) -> Vec<(u32, &'a Pod)> {
-        let mut pods: Vec<(u32, &Pod)> = self
-            .detail
-            .map_or(&[][..], |detail| &detail.pods)
-            .iter()
-            .filter_map(|pod| Some((self.index(pod)?, pod)))
-            .collect();
-        pods.sort_by_key(|(index, _)| *index);
-        pods
+        self.pods.clone()
     }
 
     /// It exists, isn't on its way out, and we didn't delete it.
@@ -161,7 +161,9 @@ impl<'a> Turn<'a> {
 
     /// The live pod at an index.
     pub(super) fn live_at(&self, index: u32) -> Option<&'a Pod> {
-        self.pods().into_iter().find(|(at, pod)| *at == index && self.live(pod)).map(|(_, pod)| pod)
+        let first = self.pods.partition_point(|(at, _)| *at < index);
+        let here = self.pods.iter().skip(first).take_while(|(at, _)| *at == index);
+        here.map(|(_, pod)| *pod).find(|pod| self.live(pod))
     }
 
     pub(super) fn is_on(pod: &Pod, revision: Option<&Revision>) -> bool {
@@ -219,11 +221,11 @@ impl<'a> Turn<'a> {
                 .filter(|notify| notify.events.contains(&topic))
                 .map(|notify| notify.receiver.clone())
                 .collect::<std::collections::BTreeSet<_>>();
-            let text = note.to_string();
+            let text = brief(note.to_string());
             match &mut self.message {
                 Some(message) => {
                     message.topic = topic;
-                    message.text = format!("{}\n{text}", message.text);
+                    message.text = brief(format!("{}\n{text}", message.text));
                     message.receivers.extend(receivers);
                 }
                 None => self.message = Some(Message { seq: 0, topic, text, receivers }),
@@ -247,6 +249,7 @@ impl<'a> Turn<'a> {
         if self.record().pause.as_ref().is_some_and(|pause| pause.reason == reason) {
             return;
         }
+        let detail = brief(detail);
         self.say(Note::Paused { reason, detail: detail.clone() });
         self.record_mut().pause = Some(Pause { reason, detail });
         self.annotations.insert(PAUSED.to_owned(), Some("true".to_owned()));
@@ -278,7 +281,7 @@ impl<'a> Turn<'a> {
         let patch = self.anchor_patch();
         let mut writes = Vec::new();
         if let Some(patch) = patch {
-            self.memory.saved_bake_ms = self.bake_ms();
+            self.memory.saved_ms = self.spent_ms();
             writes.push(Write::Anchor(patch));
         }
         writes.extend(self.effect.take());
@@ -294,11 +297,8 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn bake_ms(&self) -> u64 {
-        self.record
-            .as_ref()
-            .and_then(|record| record.rollout.as_ref())
-            .map_or(0, |rollout| rollout.bake_done_ms)
+    fn spent_ms(&self) -> u64 {
+        self.record.as_ref().and_then(|record| record.rollout.as_ref()).map_or(0, Rollout::spent_ms)
     }
 
     /// The patch that brings the live object to what this step wants; `None` if it is there already.
@@ -326,6 +326,7 @@ impl<'a> Turn<'a> {
         if nothing && !self.state_is_worth_a_write() {
             return None;
         }
+        let verdicts = self.verdicts().iter().map(shortened).collect();
         if let Some(record) = &mut self.record {
             record.seq += 1;
             if let Some(mut message) = self.message.take() {
@@ -334,7 +335,7 @@ impl<'a> Turn<'a> {
             }
             if let Some(rollout) = &mut record.rollout {
                 rollout.checks.clone_from(&self.memory.checkpoint);
-                rollout.verdicts = self.verdicts.0.iter().map(shortened).collect();
+                rollout.verdicts = verdicts;
             }
             patch.annotations.insert("state".to_owned(), Some(record.to_json()));
         }
@@ -369,8 +370,26 @@ impl<'a> Turn<'a> {
         let Some(rollout) = &record.rollout else { return false };
         let bake = self.plan().and_then(|plan| plan.steps.get(rollout.step).map(|step| step.bake));
         let every = (bake.unwrap_or_default() / 20).max(Duration::from_secs(30));
-        Duration::from_millis(rollout.bake_done_ms.saturating_sub(self.memory.saved_bake_ms)) >= every
+        Duration::from_millis(rollout.spent_ms().abs_diff(self.memory.saved_ms)) >= every
     }
+}
+
+fn by_index(facts: &Facts) -> Vec<(u32, &Pod)> {
+    let pods = facts.detail.as_ref().map_or(&[][..], |detail| &detail.pods);
+    let index = |pod: &Pod| pod.ordinal.checked_sub(facts.workload.ordinals_start);
+    let mut pods: Vec<(u32, &Pod)> = pods.iter().filter_map(|pod| Some((index(pod)?, pod))).collect();
+    pods.sort_by_key(|(index, _)| *index);
+    pods
+}
+
+/// Text for people in the state, which has little room: a plan may have a thousand steps.
+pub(super) fn brief(mut text: String) -> String {
+    const LONGEST: usize = 1500;
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
 }
 
 /// The state has room for a sentence per check.

@@ -3,6 +3,7 @@
 use super::world::{World, canary, in_place, seconds, surge};
 use crate::{
     facts::PARKED,
+    facts::Writer,
     policy::{Amount, OnFailure, Placement},
     state::{PauseReason, Phase},
 };
@@ -207,4 +208,46 @@ fn a_refused_write_pauses_and_is_not_repeated() {
     let pause = world.state.record.as_ref().unwrap().pause.as_ref().map(|pause| pause.reason);
     assert_eq!(pause, Some(PauseReason::AdmissionMismatch));
     assert_eq!(world.writes, 1);
+}
+
+#[test]
+fn scaled_to_zero_and_back_after_completion_the_rollout_goes_on() {
+    for wait in 1..10 {
+        let mut world = World::at_rest(2, canary(Placement::InPlace, &[(100, 30)]));
+        world.release("v2");
+        world.until("completed", World::completed);
+        world.until("baking", |world| world.phase() == Phase::Baking);
+        world.scale(0, Writer::Person("ann".to_owned()));
+        for _ in 0..wait {
+            world.turn_once();
+        }
+        world.scale(2, Writer::Person("ann".to_owned()));
+        world.run(100);
+        assert!(world.count("RollingBack") <= 1, "{wait}: {}", world.count("RollingBack"));
+        assert!(
+            world.phase() == Phase::Idle || world.annotation("paused").is_some(),
+            "{wait}: {:?}",
+            world.phase()
+        );
+    }
+}
+
+#[test]
+fn a_way_back_that_is_stuck_says_so() {
+    let mut world = World::baking(4, canary(Placement::InPlace, &[(25, 60)]));
+    world.broken.insert("v1".to_owned());
+    world.failing.insert("v2".to_owned());
+    world.run(180);
+    assert_eq!(world.phase(), Phase::Reverting);
+    assert!(world.problem.is_some());
+}
+
+#[test]
+fn a_right_that_was_taken_away_is_missed_aloud() {
+    let mut world = World::baking(3, surge());
+    world.forbid_claim_deletion();
+    world.failing.insert("v2".to_owned());
+    world.run(30);
+    assert_eq!(world.problem, Some("MissingRight"));
+    assert_eq!(world.phase(), Phase::Reverting);
 }

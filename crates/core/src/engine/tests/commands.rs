@@ -2,7 +2,8 @@
 
 use super::world::{World, canary, in_place, surge};
 use crate::{
-    policy::{Placement, Strategy},
+    facts::Writer,
+    policy::{OnFailure, Placement, Strategy},
     state::Phase,
 };
 
@@ -132,4 +133,50 @@ fn retry_tries_a_rejected_revision_again() {
     world.annotate("retry", &id);
     world.until("promoted", |world| world.told("Promoted"));
     assert_eq!(world.verdict_of("v2"), Some("stable"));
+}
+
+#[test]
+fn the_last_gate_is_not_passed_while_a_check_fails() {
+    let mut world = World::at_rest(2, canary(Placement::InPlace, &[(100, 2)]));
+    world.with_policy(|policy| {
+        if let Strategy::Canary(canary) = &mut policy.strategy {
+            canary.steps[0].approval = true;
+        }
+        policy.outcome.on_failure = OnFailure::Pause;
+    });
+    world.release("v2");
+    world.until("waiting", |world| world.phase() == Phase::AwaitingApproval);
+    world.failing.insert("v2".to_owned());
+    world.until("paused", |world| world.annotation("paused").is_some());
+    world.annotate("approve", "db-v2/s0/ann");
+    world.run(10);
+    assert!(!world.told("Promoted"));
+}
+
+#[test]
+fn an_approval_of_the_last_step_promotes() {
+    let mut world = World::at_rest(2, canary(Placement::InPlace, &[(100, 2)]));
+    world.with_policy(|policy| {
+        if let Strategy::Canary(canary) = &mut policy.strategy {
+            canary.steps[0].approval = true;
+        }
+    });
+    world.release("v2");
+    world.until("waiting", |world| world.phase() == Phase::AwaitingApproval);
+    world.annotate("approve", "db-v2/s0/ann");
+    world.until("promoted", |world| world.told("Promoted"));
+}
+
+#[test]
+fn a_promote_that_came_too_early_counts_once_the_stable_revision_is_forgotten() {
+    let mut world = World::at_rest(1, in_place());
+    world.annotate("promote", "db-v2");
+    world.run(1);
+    world.scale(0, Writer::Person("ann".to_owned()));
+    world.run(2);
+    world.release("v2");
+    world.until("forgotten", |world| world.told("StableForgotten"));
+    world.annotate("promote", "db-v2");
+    world.run(2);
+    assert_eq!(world.annotation("stable"), Some("db-v2"));
 }

@@ -179,3 +179,26 @@ fn a_step_waits_until_every_other_pod_is_ready() {
     world.broken.clear();
     promoted(&mut world, 3);
 }
+
+#[test]
+fn a_surge_grows_and_keeps_the_claims_that_it_has() {
+    let grows = canary(
+        Placement::Surge { pods: Some(Amount::Count(2)), claims: Some(ClaimUse::Discard) },
+        &[(25, 3), (50, 3)],
+    );
+    let mut world = World::at_rest(4, grows);
+    world.release("v2");
+    world.until("promoted", |world| world.told("Promoted"));
+    world.run(2);
+    assert_eq!(world.claims.len(), 4);
+}
+
+#[test]
+fn missing_data_is_told_once() {
+    let mut world = World::at_rest(4, in_place());
+    world.silent = true;
+    world.release("v2");
+    world.run(60);
+    assert_eq!(world.problem, Some("NoData"));
+    assert_eq!(world.count("NoData"), 1);
+}

@@ -6,5 +6,8 @@ mod crash;
 mod faults;
 mod forward;
 mod life;
+mod newer;
+mod opting;
 mod others;
+mod stranger;
 mod world;

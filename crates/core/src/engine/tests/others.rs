@@ -2,7 +2,7 @@
 
 use super::world::{World, canary, in_place, surge};
 use crate::{
-    facts::{PARKED, Writer},
+    facts::{PARKED, UpdateStrategy, Writer},
     policy::{ClaimUse, Placement},
     state::Phase,
 };
@@ -119,4 +119,33 @@ fn scaling_down_while_rolling_back_ends_at_the_new_number() {
     world.scale(3, person());
     world.until("rolled back", |world| world.told("RolledBack"));
     assert_eq!(world.pods(), ["v1", "v1", "v1"]);
+}
+
+#[test]
+fn a_workload_that_is_being_deleted_is_left_alone() {
+    let mut world = World::at_rest(3, in_place());
+    world.sts.deleting = true;
+    world.scale(0, person());
+    world.run(5);
+    assert_eq!((world.sts.replicas, world.writes), (0, 0));
+}
+
+#[test]
+fn scaling_a_workload_that_became_unsupported_is_not_fought() {
+    let mut world = World::at_rest(3, in_place());
+    world.sts.update_strategy = UpdateStrategy::OnDelete;
+    world.scale(5, person());
+    world.run(5);
+    assert_eq!(world.sts.replicas, 5);
+}
+
+#[test]
+fn an_autoscaler_that_scales_to_zero_means_it() {
+    let mut world = World::baking(
+        1,
+        canary(Placement::Surge { pods: None, claims: Some(ClaimUse::Discard) }, &[(25, 20)]),
+    );
+    world.scale(0, Writer::Autoscaler("keda".to_owned()));
+    world.run(10);
+    assert_eq!(world.sts.replicas, 0);
 }

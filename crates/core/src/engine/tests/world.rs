@@ -20,7 +20,7 @@ use crate::{
         AfterCompletion, Amount, Batches, Bounds, Canary, ClaimUse, GoDuration, Placement, Policy, Step,
         Strategy, builtin,
     },
-    state::{Phase, State},
+    state::{Phase, Record, State},
     time::{Instant, Now, Wall},
 };
 
@@ -34,6 +34,7 @@ struct SimPod {
 }
 
 /// Everything there is.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own that a test throws")]
 pub struct World {
     pub at: u64,
     pub sts: Workload,
@@ -55,6 +56,14 @@ pub struct World {
     /// The engine isn't running.
     pub down: bool,
     pub hold: bool,
+    /// No check of a Ready canary pod has data; the evidence says since when, as a real one does.
+    pub silent: bool,
+    /// Another release of Kubernetes: the same template gets another name.
+    pub rehashed: bool,
+    /// What somebody's admission policy makes of each write of the engine's.
+    pub admission: Option<fn(&mut Workload)>,
+    /// Writes take effect, but the answer of every other one is lost: the engine reads what became of them.
+    pub answers_lost: bool,
     /// The lowest number of ready pods below N that was seen since the last reset.
     pub fewest_ready: usize,
     uids: u64,
@@ -128,6 +137,10 @@ impl World {
             die_after: None,
             down: true,
             hold: false,
+            silent: false,
+            rehashed: false,
+            admission: None,
+            answers_lost: false,
             fewest_ready: usize::MAX,
             uids: 0,
             may_delete_claims: true,
@@ -146,6 +159,16 @@ impl World {
         world.told.clear();
         world.writes = 0;
         world.fewest_ready = usize::MAX;
+        world
+    }
+
+    /// As [`Self::at_rest`], with v2 in the bake of the first step and every pod Ready.
+    pub fn baking(replicas: u32, policy: Policy) -> Self {
+        let mut world = Self::at_rest(replicas, policy);
+        world.release("v2");
+        world.until("baking", |world| {
+            world.phase() == Phase::Baking && world.pods().iter().all(|pod| !pod.ends_with(['!', '-']))
+        });
         world
     }
 
@@ -179,6 +202,12 @@ impl World {
 
     pub fn release(&mut self, version: &str) {
         self.sts.template = json!({"image": version});
+        self.spec_changed();
+    }
+
+    /// The same template with something that says nothing: Kubernetes gives it the name `db-<version>b`.
+    pub fn release_renamed(&mut self, version: &str) {
+        self.sts.template = json!({"image": version, "securityContext": {}});
         self.spec_changed();
     }
 
@@ -292,6 +321,11 @@ impl World {
         revision.verdict.map(crate::facts::RevisionVerdict::as_str)
     }
 
+    /// The rollout that gave the verdict on a version.
+    pub fn rollout_of(&self, version: &str) -> Option<String> {
+        self.revisions.iter().find(|revision| revision.name.0 == format!("db-{version}"))?.rollout.clone()
+    }
+
     /// Lets `seconds` pass.
     pub fn run(&mut self, seconds: u64) {
         for _ in 0..seconds * 1000 / TURN {
@@ -320,8 +354,18 @@ impl World {
         );
     }
 
+    /// Completed natively: the canary revision v2 is the current one.
+    pub fn completed(&self) -> bool {
+        self.sts.current_revision.as_ref().is_some_and(|current| current.0 == "db-v2")
+    }
+
     pub fn until_idle(&mut self) {
         self.until("at rest", |world| world.phase() == Phase::Idle);
+    }
+
+    /// Lets one turn pass, 50 ms.
+    pub fn turn_once(&mut self) {
+        self.turn();
     }
 
     fn turn(&mut self) {
@@ -372,6 +416,8 @@ impl World {
             .iter()
             .filter(|sim| !sim.pod.terminating && sim.pod.revision.as_ref() == Some(&update))
             .count();
+        self.sts.pods = u32::try_from(counted).unwrap();
+        self.sts.updated_pods = u32::try_from(updated).unwrap();
         let held = self.hold && self.annotation("stable") == Some(current.0.as_str());
         if !held && updated == ready && ready == counted && counted == replicas as usize && current != update
         {
@@ -454,7 +500,9 @@ impl World {
     }
 
     fn revision_of_template(&mut self) -> Revision {
-        let name = Revision(format!("db-{}", self.sts.template["image"].as_str().unwrap()));
+        let again =
+            if self.sts.template.get("securityContext").is_some() || self.rehashed { "b" } else { "" };
+        let name = Revision(format!("db-{}{again}", self.sts.template["image"].as_str().unwrap()));
         let number = self.revisions.iter().map(|revision| revision.number).max().unwrap_or(0) + 1;
         match self.revisions.iter_mut().find(|revision| revision.name == name) {
             Some(known) if self.sts.update_revision.as_ref() != Some(&name) => known.number = number,
@@ -486,7 +534,8 @@ impl World {
         panic!("the engine writes without end: {:?}", self.told);
     }
 
-    fn facts(&self) -> Facts {
+    /// What the engine sees.
+    pub fn facts(&self) -> Facts {
         let policy = if self.annotation("policy").is_some() { self.policy.clone() } else { PolicyFact::None };
         let detail = Detail {
             pods: self.pods.iter().map(|sim| sim.pod.clone()).collect(),
@@ -522,11 +571,15 @@ impl World {
             (true, true) => Outcome::Fail,
             (true, false) => Outcome::Pass,
         };
+        let errors = if self.silent && ready { Outcome::NoData } else { errors };
         let verdict = |check: &str, outcome| Verdict {
             check: check.to_owned(),
             enforced: true,
             outcome,
-            evidence: "as the world says".to_owned(),
+            evidence: match outcome {
+                Outcome::NoData => format!("nothing until {}s", self.at / 1000),
+                _ => "as the world says".to_owned(),
+            },
         };
         Verdicts(vec![verdict("readiness", readiness), verdict("errors", errors)])
     }
@@ -534,6 +587,7 @@ impl World {
     /// Carries a decision out; true if there was something to write.
     fn act(&mut self, decision: Decision) -> bool {
         let wrote = !decision.writes.is_empty();
+        self.state.memory.refusal = None;
         for (index, write) in decision.writes.into_iter().enumerate() {
             if index == 0
                 || matches!(
@@ -550,9 +604,26 @@ impl World {
                 }
             }
         }
+        if self.answers_lost && wrote && self.writes.is_multiple_of(2) {
+            self.state.record = Record::read(&self.sts).ok().flatten();
+            return true;
+        }
+        let refusal = self.state.memory.refusal.take();
         self.state = decision.state;
+        if let Some(what) = refusal {
+            self.state.refused(what);
+        }
+        if decision.notes.iter().any(|note| matches!(note, Note::RolledBack { .. })) {
+            self.check_rolled_back();
+        }
         self.told.extend(decision.notes);
         wrote
+    }
+
+    /// Rolled back is said only when every pod is on the stable revision and ready.
+    fn check_rolled_back(&self) {
+        let stable = self.annotation("stable").map_or("none", |stable| stable.trim_start_matches("db-"));
+        assert_eq!(self.pods(), vec![stable; self.user_replicas() as usize], "rolled back: {:?}", self.told);
     }
 
     fn write(&mut self, write: Write) {
@@ -600,8 +671,12 @@ impl World {
         if patch.replicas.is_some() || patch.partition.is_some() || patch.template.is_some() {
             self.sts.generation += 1;
         }
+        if let Some(admission) = self.admission {
+            admission(&mut self.sts);
+        }
         self.bump();
-        assert_eq!(patch.mismatch(&self.sts), None);
+        self.state.memory.refusal = patch.mismatch(&self.sts);
+        assert!(self.admission.is_some() || self.state.memory.refusal.is_none());
     }
 
     fn check_invariants(&mut self) {
@@ -612,6 +687,7 @@ impl World {
             open || self.down
                 || self.sts.partition >= PARKED
                 || self.sts.partition >= self.sts.replicas
+                || self.admission.is_some()
                 || self.foreign(),
             "open at {:?}: partition {}",
             record.phase,
@@ -631,13 +707,20 @@ impl World {
 
     /// The last write wasn't the engine's: it had no chance to answer yet.
     fn foreign(&self) -> bool {
-        self.sts.annotations.get("state")
-            != self.state.record.as_ref().map(crate::state::Record::to_json).as_ref()
+        self.sts.annotations.get("state") != self.state.record.as_ref().map(Record::to_json).as_ref()
             || self.sts.observed_generation < self.sts.generation
     }
 
     pub fn user_replicas(&self) -> u32 {
         self.state.record.as_ref().map_or(0, |record| record.user_replicas)
+    }
+
+    /// A stranger edits the state, and the engine reads it.
+    pub fn edit_state(&mut self, change: impl FnOnce(&mut Value)) {
+        let mut state = serde_json::from_str(self.annotation("state").expect("state")).expect("JSON");
+        change(&mut state);
+        self.annotate("state", &state.to_string());
+        self.state.record = Record::read(&self.sts).ok().flatten();
     }
 
     pub fn with_policy(&mut self, change: impl FnOnce(&mut Policy)) {

@@ -1,0 +1,106 @@
+//! Templates that come at odd moments, or under other names.
+
+use super::world::{World, canary, in_place};
+use crate::{
+    facts::Writer,
+    policy::{Amount, OnFailure, Placement, Strategy},
+    state::Phase,
+};
+
+fn person() -> Writer {
+    Writer::Person("ann".to_owned())
+}
+
+#[test]
+fn a_newer_template_mends_what_failed_after_completion() {
+    let mut world = World::at_rest(1, in_place());
+    world.release("v2");
+    world.until("completed", World::completed);
+    world.failing.insert("v2".to_owned());
+    world.until("paused", |world| world.told("PausedFailedAfterCompletion"));
+    world.release("v3");
+    world.until("promoted", |world| world.told("Promoted"));
+    assert_eq!(world.pods(), ["v3"]);
+}
+
+#[test]
+fn a_newer_template_mends_what_failed_and_paused() {
+    let mut world = World::at_rest(4, in_place());
+    world.with_policy(|policy| policy.outcome.on_failure = OnFailure::Pause);
+    world.failing.insert("v2".to_owned());
+    world.release("v2");
+    world.until("paused", |world| world.told("PausedCheckFailed"));
+    world.release("v3");
+    world.until("promoted", |world| world.told("Promoted"));
+    assert_eq!(world.pods(), ["v3", "v3", "v3", "v3"]);
+}
+
+#[test]
+fn verdicts_on_the_old_revision_do_not_count_for_the_new_one() {
+    let mut world = World::baking(4, canary(Placement::InPlace, &[(75, 30)]));
+    world.with_policy(|policy| {
+        if let Strategy::Canary(canary) = &mut policy.strategy {
+            canary.steps[0].exposure = Amount::Percent(25);
+        }
+    });
+    world.release("v3");
+    world.until("reverting", |world| world.phase() == Phase::Reverting);
+    world.failing.insert("v2".to_owned());
+    world.until("promoted", |world| world.told("Promoted"));
+    assert_eq!(world.count("CheckFailed"), 0);
+    assert_eq!(world.verdict_of("v3"), Some("stable"));
+}
+
+#[test]
+fn a_newer_template_before_the_completion_is_seen_is_reported() {
+    let mut world = World::at_rest(2, canary(Placement::InPlace, &[(100, 5)]));
+    world.hold = true;
+    world.release("v2");
+    world.until("completing", |world| world.phase() == Phase::Completing);
+    world.release("v3");
+    world.run(60);
+    assert!(world.phase() == Phase::Idle || world.problem.is_some(), "{:?}", world.phase());
+}
+
+#[test]
+fn scaling_to_zero_before_the_completion_is_seen_is_reported() {
+    let mut world = World::at_rest(2, canary(Placement::InPlace, &[(100, 5)]));
+    world.hold = true;
+    world.release("v2");
+    world.until("completing", |world| world.phase() == Phase::Completing);
+    world.hold = false;
+    world.release("v3");
+    world.scale(0, person());
+    world.run(60);
+    assert!(world.phase() == Phase::Idle || world.problem.is_some(), "{:?}", world.phase());
+}
+
+#[test]
+fn equal_templates_with_other_names_are_brought_to_one_name() {
+    for named in ["db-v1", "db-v1b"] {
+        let mut world = World::new(4, in_place());
+        world.sts.partition = 2;
+        world.down = true;
+        world.release_renamed("v1");
+        world.run(10);
+        world.down = false;
+        assert_eq!(world.pods(), ["v1", "v1", "v1b", "v1b"]);
+        world.annotate("policy", "test");
+        world.run(5);
+        world.annotate("promote", named);
+        world.run(60);
+        let before = world.writes;
+        world.run(60);
+        assert_eq!(world.writes, before, "{named}: {:?}", world.pods());
+        assert_eq!(world.phase(), Phase::Idle);
+    }
+}
+
+#[test]
+fn a_canary_renamed_by_kubernetes_is_judged_under_its_new_name() {
+    let mut world = World::baking(4, canary(Placement::InPlace, &[(25, 20), (50, 20)]));
+    world.rehashed = true;
+    world.run(100);
+    assert!(world.told("Promoted"), "{:?} {:?}", world.told, world.pods());
+    assert_eq!(world.phase(), Phase::Idle);
+}

@@ -1,0 +1,54 @@
+//! Ways in and out at odd moments.
+
+use super::world::{World, canary, in_place};
+use crate::{policy::Placement, state::Phase};
+
+#[test]
+fn opting_out_of_a_contested_undo_is_done() {
+    let mut world = World::at_rest(2, canary(Placement::InPlace, &[(100, 30)]));
+    world.undo_after_completion();
+    world.release("v2");
+    world.until("completed", World::completed);
+    world.failing.insert("v2".to_owned());
+    world.until("undoing", |world| world.phase() == Phase::Undoing);
+    world.release("v2");
+    world.until("contested", |world| world.told("PausedUndoContested"));
+    world.unannotate("policy");
+    world.run(5);
+    world.unannotate("paused");
+    world.until("out", |world| world.state.record.is_none());
+}
+
+#[test]
+fn a_pending_template_waits_when_a_pod_is_missing_at_opting_in() {
+    let mut world = World::new(3, in_place());
+    world.down = true;
+    world.sts.partition = 3;
+    world.release("v2");
+    world.run(2);
+    world.down = false;
+    world.delete_pod(1);
+    world.annotate("policy", "test");
+    world.run(2);
+    world.failing.insert("v2".to_owned());
+    world.run(60);
+    assert_eq!(world.pods(), ["v1", "v1", "v1"], "{:?}", world.told);
+}
+
+#[test]
+fn opting_in_with_a_new_image_lets_one_pod_through_at_most() {
+    for wait in 0..8 {
+        let mut world = World::new(3, in_place());
+        world.down = true;
+        world.failing.insert("v2".to_owned());
+        world.release("v2");
+        world.annotate("policy", "test");
+        for _ in 0..wait {
+            world.turn_once();
+        }
+        world.down = false;
+        world.run(60);
+        let on_v2 = world.pods().iter().filter(|pod| pod.starts_with("v2")).count();
+        assert!(on_v2 <= 1, "{wait}: {:?} {:?}", world.pods(), world.told);
+    }
+}
