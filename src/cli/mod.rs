@@ -94,7 +94,7 @@ async fn dispatch(access: &Access, command: Command) -> Result<(), String> {
         Command::Retry(named) => (named, order::Verb::Retry),
     };
     let (named, verb) = order;
-    order::give(access, &named, verb).await.map_err(|error| error.to_string())
+    order::give(access, &named, &verb).await.map_err(|error| error.to_string())
 }
 
 fn refused(text: &str) -> ExitCode {

@@ -94,8 +94,21 @@ impl Order {
     }
 }
 
+/// While a rollout runs, the StatefulSet's status changes between a look and a write; each time it is looked at anew.
+const LOOKS: u32 = 5;
+
 /// Gives an order.
-pub async fn give(access: &Access, named: &Named, verb: Verb) -> Result<(), OrderError> {
+pub async fn give(access: &Access, named: &Named, verb: &Verb) -> Result<(), OrderError> {
+    for look in 1.. {
+        match give_once(access, named, verb).await {
+            Err(OrderError::Write(error)) if error.is_conflict() && look < LOOKS => {}
+            ended => return ended,
+        }
+    }
+    Ok(())
+}
+
+async fn give_once(access: &Access, named: &Named, verb: &Verb) -> Result<(), OrderError> {
     let found = find(access, named).await?;
     let workload = &found.managed.workload;
     let (namespace, name) = (&workload.namespace, &workload.name);
@@ -105,7 +118,7 @@ pub async fn give(access: &Access, named: &Named, verb: Verb) -> Result<(), Orde
              siskin.dev/policy=standard, and see that the daemon runs"
         )));
     };
-    let rejected = if verb == Verb::Retry { rejecting_rollout(&found).await? } else { None };
+    let rejected = if *verb == Verb::Retry { rejecting_rollout(&found).await? } else { None };
     let user = || user(access);
     let order = order(verb, &record, workload.annotations.contains_key(PAUSED), rejected, user)
         .map_err(|why| OrderError::Nothing(format!("{namespace}/{name}: {why}")))?;
@@ -113,22 +126,14 @@ pub async fn give(access: &Access, named: &Named, verb: Verb) -> Result<(), Orde
         "resourceVersion": workload.resource_version,
         "annotations": { format!("{PREFIX}{}", order.name): order.value },
     } });
-    found.cluster.patch::<Whole>(Resource::StatefulSets, namespace, name, &body).await.map_err(|error| {
-        if error.is_conflict() {
-            OrderError::Nothing(format!(
-                "{namespace}/{name} has just changed; look at it again with `siskin status`"
-            ))
-        } else {
-            error.into()
-        }
-    })?;
+    found.cluster.patch::<Whole>(Resource::StatefulSets, namespace, name, &body).await?;
     println!("{namespace}/{name}: {}", order.done);
     Ok(())
 }
 
 /// What a verb means in this state of the workload, or why nothing.
 fn order(
-    verb: Verb,
+    verb: &Verb,
     record: &Record,
     paused: bool,
     rejected: Option<(Revision, String)>,
@@ -145,13 +150,13 @@ fn order(
             }
             let step =
                 step_name(record, rollout).ok_or("the policy of the rollout no longer fits the workload")?;
-            let user = user.unwrap_or_else(current_user);
+            let user = user.clone().unwrap_or_else(current_user);
             let done = format!("step {step} of {} approved by {user}", rollout.canary);
             Ok(Order::command(&Command::Approve { revision: rollout.canary.clone(), step, user }, done))
         }
         Verb::Promote { revision } => {
             let revision = match revision {
-                Some(revision) => Revision(revision),
+                Some(revision) => Revision(revision.clone()),
                 None => forward(record)?.canary.clone(),
             };
             let done = format!("{revision} is to be promoted");
@@ -270,7 +275,7 @@ mod tests {
         record
     }
 
-    fn value(verb: Verb, record: &Record) -> Result<String, String> {
+    fn value(verb: &Verb, record: &Record) -> Result<String, String> {
         let order =
             order(verb, record, false, Some((Revision::from("db-2"), "r6".into())), || "ann".to_owned())?;
         Ok(format!("{}={}", order.name, order.value.unwrap_or_default()))
@@ -279,10 +284,10 @@ mod tests {
     #[test]
     fn an_order_names_the_rollout_that_it_means() {
         let baking = record(Phase::Baking);
-        assert_eq!(value(Verb::Abort, &baking).unwrap(), "abort=r7");
-        assert_eq!(value(Verb::Undo, &baking).unwrap(), "undo=r7");
-        assert_eq!(value(Verb::Promote { revision: None }, &baking).unwrap(), "promote=db-2");
-        assert_eq!(value(Verb::Pause, &baking).unwrap(), "paused=true");
+        assert_eq!(value(&Verb::Abort, &baking).unwrap(), "abort=r7");
+        assert_eq!(value(&Verb::Undo, &baking).unwrap(), "undo=r7");
+        assert_eq!(value(&Verb::Promote { revision: None }, &baking).unwrap(), "promote=db-2");
+        assert_eq!(value(&Verb::Pause, &baking).unwrap(), "paused=true");
     }
 
     #[test]
@@ -290,13 +295,13 @@ mod tests {
         let waiting = record(Phase::AwaitingApproval);
         let step = step_name(&waiting, waiting.rollout.as_ref().unwrap()).unwrap();
         assert_eq!(
-            value(Verb::Approve { user: None }, &waiting).unwrap(),
+            value(&Verb::Approve { user: None }, &waiting).unwrap(),
             format!("approve=db-2/{step}/ann")
         );
         let bob = Verb::Approve { user: Some("bob".into()) };
-        assert_eq!(value(bob, &waiting).unwrap(), format!("approve=db-2/{step}/bob"));
+        assert_eq!(value(&bob, &waiting).unwrap(), format!("approve=db-2/{step}/bob"));
         assert!(
-            value(Verb::Approve { user: None }, &record(Phase::Baking))
+            value(&Verb::Approve { user: None }, &record(Phase::Baking))
                 .unwrap_err()
                 .contains("nothing waits")
         );
@@ -306,10 +311,10 @@ mod tests {
     fn at_rest_there_is_nothing_to_abort_but_a_rejected_revision_to_retry() {
         let idle = record(Phase::Idle);
         for verb in [Verb::Abort, Verb::Undo, Verb::Promote { revision: None }] {
-            assert!(value(verb, &idle).unwrap_err().contains("no rollout is open"));
+            assert!(value(&verb, &idle).unwrap_err().contains("no rollout is open"));
         }
-        assert_eq!(value(Verb::Retry, &idle).unwrap(), "retry=r6");
-        assert!(value(Verb::Resume, &idle).unwrap_err().contains("not paused"));
-        assert!(value(Verb::Retry, &record(Phase::Baking)).unwrap_err().contains("nothing to retry"));
+        assert_eq!(value(&Verb::Retry, &idle).unwrap(), "retry=r6");
+        assert!(value(&Verb::Resume, &idle).unwrap_err().contains("not paused"));
+        assert!(value(&Verb::Retry, &record(Phase::Baking)).unwrap_err().contains("nothing to retry"));
     }
 }

@@ -12,6 +12,7 @@ mod promote;
 mod roll_back;
 mod state;
 mod template;
+mod tools;
 
 use crate::scenario::{Scenario, Tag};
 
@@ -119,6 +120,13 @@ pub const ALL: &[Scenario] = &[
         "bad-receiver",
         messages::bad_receiver,
         "messages: a receiver that is down, hangs or fails holds nothing up"
+    ),
+    scenario!("command-line", tools::command_line, "a rollout led by the command line alone"),
+    scenario!(
+        "one-namespace",
+        tools::one_namespace,
+        "Siskin installed for one namespace, with a Role only",
+        Alone
     ),
     scenario!("figures-one-tick", figures::one_tick, "how fast a check of one tick decides", Alone),
     scenario!("figures-two-ticks", figures::two_ticks, "how fast a check of two ticks decides", Alone),
