@@ -140,9 +140,9 @@ pub struct Rollout {
     /// The bake of this step so far, in milliseconds of observed passing time.
     #[serde(default)]
     pub bake_done_ms: u64,
-    /// Time in this step's bake without a verdict that lets it pass, in milliseconds.
+    /// Observed time since this step's bake began, whatever the checks said, in milliseconds.
     #[serde(default)]
-    pub undecided_ms: u64,
+    pub in_bake_ms: u64,
     /// Time since the last progress, in milliseconds.
     #[serde(default)]
     pub stalled_ms: u64,
@@ -340,6 +340,8 @@ pub struct Memory {
     pub refused_at: Option<Instant>,
     /// A write that came out different: what differs. Set by [`State::refused`].
     pub refusal: Option<String>,
+    /// The seq of the last message that each receiver got from this process.
+    pub delivered: BTreeMap<String, u64>,
     /// Checkpoints of the checks as they are now; saved with the next write.
     pub checkpoint: BTreeMap<String, Value>,
 }
@@ -413,7 +415,7 @@ impl Record {
             ("surgeContested", rollout(|rollout| rollout.surge_contested.into()), PODS),
             ("step", rollout(|rollout| rollout.step as u64), PODS),
             ("bakeDoneMs", rollout(|rollout| rollout.bake_done_ms), OTHER),
-            ("undecidedMs", rollout(|rollout| rollout.undecided_ms), OTHER),
+            ("inBakeMs", rollout(|rollout| rollout.in_bake_ms), OTHER),
             ("stalledMs", rollout(|rollout| rollout.stalled_ms), OTHER),
             ("seq", self.seq, OTHER),
             ("lookedAt", self.claims.looked_at.0.unsigned_abs(), OTHER),
@@ -448,7 +450,7 @@ impl Rollout {
             step: 0,
             surge: 0,
             bake_done_ms: 0,
-            undecided_ms: 0,
+            in_bake_ms: 0,
             stalled_ms: 0,
             exposure_lost: 0,
             surge_contested: 0,
@@ -466,7 +468,7 @@ impl Rollout {
 
     /// All time that a restart must not spend again, in milliseconds.
     pub fn spent_ms(&self) -> u64 {
-        self.bake_done_ms + self.undecided_ms + self.stalled_ms
+        self.bake_done_ms + self.in_bake_ms + self.stalled_ms
     }
 }
 
@@ -487,11 +489,9 @@ impl State {
         self.memory.refusal = Some(what);
     }
 
-    /// Tells the engine that `receiver` got (or will never get) the message of `seq`.
+    /// Tells the engine that `receiver` got (or will never get) the message of `seq`; the next step takes it over.
     pub fn delivered(&mut self, receiver: &str, seq: u64) {
-        if let Some(record) = &mut self.record {
-            let last = record.notified.entry(receiver.to_owned()).or_default();
-            *last = seq.max(*last);
-        }
+        let last = self.memory.delivered.entry(receiver.to_owned()).or_default();
+        *last = seq.max(*last);
     }
 }

@@ -9,7 +9,7 @@ use crate::{
 /// The plan for a rollout: every check of the policy, on the live pods of both roles; stable pods are among the
 /// targets only if a check compares. Nothing is planned without a canary pod.
 ///
-/// [`super::Checks::narrow`] takes out the pods that were not Ready yet.
+/// Until a pod was Ready once only readiness judges it; the caller leaves such pods out.
 pub fn plan(policy: &Policy, canary: &[&Pod], stable: &[&Pod]) -> ProbePlan {
     let mut targets = targets(Role::Canary, canary);
     if targets.is_empty() || policy.checks.is_empty() {

@@ -5,9 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{
-    ProbePlan, Sample, Verdict, Verdicts, finding::Finding, http::Http, pods::Pods, readiness, scrape::Scrape,
-};
+use super::{Sample, Verdict, Verdicts, finding::Finding, http::Http, pods::Pods, readiness, scrape::Scrape};
 use crate::{
     facts::Pod,
     policy::{Check, Mode, Policy, Probe, Readiness},
@@ -99,13 +97,6 @@ impl Checks {
             verdict(&rule.name, rule.enforced, finding)
         }));
         Verdicts(verdicts)
-    }
-
-    /// A plan without the pods that were not Ready yet: until then only readiness judges them.
-    #[must_use]
-    pub fn narrow(&self, mut plan: ProbePlan) -> ProbePlan {
-        plan.targets.retain(|target| self.pods.get(&target.pod).is_some_and(|seen| seen.ready.is_some()));
-        plan
     }
 
     /// What a restart must know, by check; small, and empty when all is well and settled.

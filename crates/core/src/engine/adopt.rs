@@ -156,6 +156,14 @@ impl Turn<'_> {
             ready.filter(|revisions| revisions.len() == 1).and_then(|revisions| revisions.into_iter().next())
         };
         let Some(revision) = revision else { return false };
+        if self.is_rejected(&revision) {
+            self.record_mut().phase = Phase::OptingIn;
+            self.pause(
+                PauseReason::StateLost,
+                format!("every pod runs {revision}, which was rolled back before; `siskin promote --revision {revision}` takes it as stable all the same"),
+            );
+            return true;
+        }
         self.adopt(&revision, true);
         true
     }
@@ -197,6 +205,9 @@ impl Turn<'_> {
                 "InstallUnclear",
                 format!("some pods are ready and some are not, so {update} is held back until all are; `siskin promote --revision {update}` lets it in now"),
             );
+            return;
+        }
+        if !matches!(self.facts.policy, PolicyFact::Loaded(_)) {
             return;
         }
         self.partition = Some(0);

@@ -12,6 +12,9 @@ use crate::{
 /// How far the API server's clock may be behind ours, in seconds, when a claim's age is compared with our look.
 const CLOCK_SLACK: i64 = 5;
 
+/// Each is in the state by name and UID, which has 32 KiB for everything.
+const MOST_CLAIMS: usize = 64;
+
 /// A claims list older than this, in seconds, doesn't show that there are none.
 const FRESH: i64 = 2;
 
@@ -38,6 +41,16 @@ impl Turn<'_> {
         let names = self.surge_claims(exposure);
         if names.is_empty() {
             return true;
+        }
+        if names.len() > MOST_CLAIMS {
+            self.report(
+                "TooManyClaims",
+                format!(
+                    "the surge would make {} claims; at most {MOST_CLAIMS} are kept track of",
+                    names.len()
+                ),
+            );
+            return false;
         }
         self.observe.claims = true;
         let Some(read) = self

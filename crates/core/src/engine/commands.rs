@@ -5,7 +5,7 @@ use crate::{
     command::Command,
     decision::Note,
     facts::{Revision, RevisionVerdict},
-    state::{Cause, PauseReason, Phase},
+    state::{Cause, Phase},
 };
 
 /// How many consumed commands are remembered.
@@ -139,10 +139,12 @@ impl Turn<'_> {
                         .get(step)
                         .map_or(0, |step| u64::try_from(step.bake.as_millis()).unwrap_or(0));
                     self.rollout_mut().bake_done_ms = bake;
-                    Taken::Yes(format!("{revision}: the rest of this bake is skipped"))
+                    Taken::Yes(format!(
+                        "{revision}: the rest of this bake is skipped; it goes on as soon as every check passes"
+                    ))
                 }
             }
-            phase if phase == Phase::Installing || self.is_paused_for(PauseReason::MixedRevisions) => {
+            phase if phase == Phase::Installing || phase == Phase::OptingIn && self.paused() => {
                 if !self.need_detail() {
                     return Taken::Later;
                 }
@@ -170,10 +172,6 @@ impl Turn<'_> {
             }
             _ => Taken::No(format!("promote: {revision} is not being judged")),
         }
-    }
-
-    fn is_paused_for(&self, reason: PauseReason) -> bool {
-        self.record().pause.as_ref().is_some_and(|pause| pause.reason == reason)
     }
 
     fn approve(&mut self, revision: &Revision, step: &str, user: &str) -> Taken {

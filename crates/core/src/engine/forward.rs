@@ -350,7 +350,7 @@ impl Turn<'_> {
             }
             return;
         }
-        self.rollout_mut().undecided_ms += millis(elapsed);
+        self.rollout_mut().in_bake_ms += millis(elapsed);
         self.act_on_no_verdict(step, elapsed);
     }
 
@@ -393,7 +393,7 @@ impl Turn<'_> {
                     .report("NoData", format!("check {} has no data; the bake stands still", silent.check)),
             }
         }
-        let undecided = Duration::from_millis(self.rollout().undecided_ms);
+        let undecided = Duration::from_millis(self.rollout().in_bake_ms);
         if step.decide_within.is_some_and(|within| undecided >= within) {
             let open: Vec<String> = self
                 .verdicts()
@@ -465,7 +465,7 @@ impl Turn<'_> {
         let rollout = self.rollout_mut();
         rollout.step = index;
         rollout.bake_done_ms = 0;
-        rollout.undecided_ms = 0;
+        rollout.in_bake_ms = 0;
         rollout.stalled_ms = 0;
         rollout.exposure_lost = 0;
     }

@@ -71,6 +71,7 @@ pub fn sides<'a>(record: &Record, detail: &'a Detail) -> (Vec<&'a Pod>, Vec<&'a 
 impl Turn<'_> {
     /// One step of a workload that is looked after.
     fn engaged(&mut self) {
+        self.note_deliveries();
         self.follow_replicas();
         if !self.supported() || !self.can_be_planned() {
             return;
@@ -87,6 +88,7 @@ impl Turn<'_> {
         if !self.stable_agrees() {
             return;
         }
+        self.report_what_stands_against_rollouts();
         self.act_on_commands();
         match self.record().phase {
             Phase::OptingIn => self.look(),
@@ -107,6 +109,7 @@ impl Turn<'_> {
             return ProbePlan::default();
         }
         let (canary, stable) = sides(record, detail);
+        let stable: Vec<&Pod> = stable.into_iter().filter(|pod| pod.ready).collect();
         let canary: Vec<&Pod> =
             canary.into_iter().filter(|pod| pod.ready || self.memory.seen_ready.contains(&pod.uid)).collect();
         crate::checks::plan(&rollout.resolved_policy, &canary, &stable)

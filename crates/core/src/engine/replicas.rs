@@ -88,7 +88,7 @@ impl Turn<'_> {
                     rollout.exposure_lost = 0;
                     rollout.surge_contested = 0;
                     rollout.stalled_ms = 0;
-                    rollout.undecided_ms = 0;
+                    rollout.in_bake_ms = 0;
                 }
                 if pause.reason == PauseReason::UndoContested {
                     self.write_stable_template();

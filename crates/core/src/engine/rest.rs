@@ -15,9 +15,6 @@ use crate::{
 impl Turn<'_> {
     /// One step at rest.
     pub(super) fn rest(&mut self) {
-        if let PolicyFact::Unusable { name, reason } = &self.facts.policy {
-            self.report("PolicyUnusable", format!("policy `{name}`: {reason}; the workload stays parked"));
-        }
         if self.is_forgotten() {
             return;
         }
@@ -47,6 +44,25 @@ impl Turn<'_> {
             self.record_mut().settled = Some(update);
         } else {
             self.start(&update);
+        }
+    }
+
+    /// Says at once, not only when a template comes, what would keep a rollout from starting.
+    pub(super) fn report_what_stands_against_rollouts(&mut self) {
+        if self.record().in_rollout() {
+            return;
+        }
+        if self.workload.revision_history_limit < 2 {
+            self.report(
+                "HistoryLimitTooLow",
+                format!(
+                    "revisionHistoryLimit is {}; at least 2 are needed, or Kubernetes forgets the way back",
+                    self.workload.revision_history_limit
+                ),
+            );
+        }
+        if let PolicyFact::Unusable { name, reason } = &self.facts.policy {
+            self.report("PolicyUnusable", format!("policy `{name}`: {reason}; the workload stays parked"));
         }
     }
 
@@ -118,26 +134,9 @@ impl Turn<'_> {
     pub(super) fn may_start(&mut self) -> Option<(Policy, Plan)> {
         let policy = match &self.facts.policy {
             PolicyFact::Loaded(policy) => policy.clone(),
-            PolicyFact::None => return None,
-            PolicyFact::Unusable { name, reason } => {
-                self.report(
-                    "PolicyUnusable",
-                    format!("policy `{name}`: {reason}; the new template stays parked"),
-                );
-                return None;
-            }
+            PolicyFact::None | PolicyFact::Unusable { .. } => return None,
         };
-        if self.paused() || self.replicas() == 0 {
-            return None;
-        }
-        if self.workload.revision_history_limit < 2 {
-            self.report(
-                "HistoryLimitTooLow",
-                format!(
-                    "revisionHistoryLimit is {}; at least 2 are needed, or Kubernetes forgets the way back",
-                    self.workload.revision_history_limit
-                ),
-            );
+        if self.paused() || self.replicas() == 0 || self.workload.revision_history_limit < 2 {
             return None;
         }
         if let Admission::Hold(peer) = admit(self.peers) {
@@ -151,8 +150,26 @@ impl Turn<'_> {
                 return None;
             }
         };
-        let discards =
-            discards_claims(&policy) && plan.surge > 0 && !self.workload.claim_templates.is_empty();
+        self.surge_is_allowed(&policy, &plan).then_some((policy, plan))
+    }
+
+    /// Whether the workload and our rights allow what the policy says of surge pods' claims; reports what doesn't.
+    fn surge_is_allowed(&mut self, policy: &Policy, plan: &Plan) -> bool {
+        if plan.surge == 0 || self.workload.claim_templates.is_empty() {
+            return true;
+        }
+        let keeps = matches!(claim_use(policy), Some(ClaimUse::Keep | ClaimUse::Reuse));
+        if keeps && self.workload.delete_claims_when_scaled {
+            self.report(
+                "PolicyUnfit",
+                format!(
+                    "policy `{}` keeps the claims of surge pods, but persistentVolumeClaimRetentionPolicy.whenScaled is Delete: Kubernetes deletes them with the pods. Choose Discard, or Retain",
+                    policy.name
+                ),
+            );
+            return false;
+        }
+        let discards = discards_claims(policy);
         if discards && !self.detail.is_some_and(|detail| detail.may_delete_claims) {
             self.report(
                 "MissingRight",
@@ -161,9 +178,9 @@ impl Turn<'_> {
                     policy.name
                 ),
             );
-            return None;
+            return false;
         }
-        Some((policy, plan))
+        true
     }
 
     /// Unique per workload: the seq it will be written with, and the revision it tries.

@@ -244,6 +244,15 @@ impl<'a> Turn<'a> {
         self.problem = Some(problem);
     }
 
+    /// Takes over which messages arrived: written with the next state, and once by itself at rest.
+    pub(super) fn note_deliveries(&mut self) {
+        let Some(record) = &mut self.record else { return };
+        for (receiver, seq) in &self.memory.delivered {
+            let last = record.notified.entry(receiver.clone()).or_default();
+            *last = (*last).max(*seq);
+        }
+    }
+
     /// Stops forward motion until a person resumes.
     pub(super) fn pause(&mut self, reason: PauseReason, detail: String) {
         if self.record().pause.as_ref().is_some_and(|pause| pause.reason == reason) {
@@ -353,7 +362,7 @@ impl<'a> Turn<'a> {
                 record.notified.clear();
             }
             if let Some(rollout) = &mut record.rollout {
-                (rollout.bake_done_ms, rollout.undecided_ms, rollout.stalled_ms) = (0, 0, 0);
+                (rollout.bake_done_ms, rollout.in_bake_ms, rollout.stalled_ms) = (0, 0, 0);
                 rollout.checks.clear();
                 rollout.verdicts.clear();
             }

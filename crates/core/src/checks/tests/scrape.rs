@@ -285,7 +285,6 @@ fn a_comparison_needs_counts_of_one_stable_pod_and_asks_them_all() {
     assert_eq!(plan.targets.len(), 5);
     assert_eq!(plan.targets[1].role, Role::Stable);
     assert!(plan.probes[0].stable_too);
-    assert_eq!(world.checks.narrow(plan.clone()), plan);
 
     for _ in 0..5 {
         world.after(1000).ratio(4, 0, 10);

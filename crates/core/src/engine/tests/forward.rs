@@ -202,3 +202,28 @@ fn missing_data_is_told_once() {
     assert_eq!(world.problem, Some("NoData"));
     assert_eq!(world.count("NoData"), 1);
 }
+
+#[test]
+fn claims_that_kubernetes_deletes_can_not_be_kept() {
+    let keep = canary(Placement::Surge { pods: None, claims: Some(ClaimUse::Keep) }, &[(25, 2)]);
+    let mut world = World::at_rest(3, keep);
+    world.sts.delete_claims_when_scaled = true;
+    world.release("v2");
+    world.run(5);
+    assert_eq!((world.pods(), world.problem), (vec!["v1".to_owned(); 3], Some("PolicyUnfit")));
+}
+
+#[test]
+fn a_step_without_a_verdict_in_time_asks() {
+    let mut world = World::at_rest(3, in_place());
+    world.with_policy(|policy| {
+        if let Strategy::Canary(canary) = &mut policy.strategy {
+            canary.steps[0].decide_within = Some(seconds(8));
+        }
+    });
+    world.silent = true;
+    world.release("v2");
+    world.until("asked", |world| world.told("PausedUndecided"));
+    world.run(5);
+    assert_eq!(world.pods(), ["v1", "v1", "v2"]);
+}

@@ -3,7 +3,7 @@
 use super::world::{World, canary, in_place, surge};
 use crate::{
     facts::{PARKED, PolicyFact, UpdateStrategy, Writer},
-    policy::Placement,
+    policy::{Notify, Placement, Topic},
     state::Phase,
 };
 
@@ -27,7 +27,7 @@ fn a_policy_that_does_not_load_parks_all_the_same() {
     world.release("v2");
     world.run(10);
     assert_eq!(world.pods(), ["v1", "v1", "v1"]);
-    assert_eq!(world.count("PolicyUnusable"), 2, "once at rest, once for the template that waits");
+    assert_eq!(world.count("PolicyUnusable"), 1);
     world.policy = PolicyFact::Loaded(in_place());
     world.until("promoted", |world| world.told("Promoted"));
 }
@@ -332,4 +332,68 @@ fn a_template_changed_while_siskin_is_down_waits_for_it() {
     assert_eq!(world.pods(), ["v1", "v1", "v1"]);
     world.restart();
     world.until("promoted", |world| world.told("Promoted"));
+}
+
+#[test]
+fn a_message_that_arrived_is_written_down_once() {
+    let mut world = World::at_rest(2, in_place());
+    world.with_policy(|policy| {
+        policy.notify =
+            vec![Notify { receiver: "team".to_owned(), events: vec![Topic::Started, Topic::Promoted] }];
+    });
+    world.release("v2");
+    world.until("promoted", |world| world.told("Promoted"));
+    let message = world.state.record.as_ref().unwrap().message.clone().unwrap();
+    assert_eq!(message.topic, Topic::Promoted);
+    assert!(message.text.contains("db-v2 is promoted"), "{}", message.text);
+    assert!(message.receivers.contains("team"));
+    let writes = world.writes;
+    world.state.delivered("team", message.seq);
+    world.run(5);
+    assert_eq!(world.writes, writes + 1);
+    assert_eq!(world.state_json()["notified"]["team"], message.seq);
+    world.state.delivered("team", message.seq);
+    world.run(5);
+    assert_eq!(world.writes, writes + 1, "once is enough");
+}
+
+#[test]
+fn a_broken_first_install_waits_for_a_policy_that_loads() {
+    let mut world = World::new(2, in_place());
+    world.scale(0, Writer::Unknown);
+    world.down = true;
+    world.run(5);
+    world.broken.insert("v2".to_owned());
+    world.release("v2");
+    world.run(1);
+    world.scale(2, Writer::Unknown);
+    world.run(5);
+    world.down = false;
+    world.policy = PolicyFact::Unusable { name: "test".to_owned(), reason: "a typo".to_owned() };
+    world.annotate("policy", "test");
+    world.release("v3");
+    world.run(10);
+    assert_eq!((world.problem, world.sts.partition), (Some("PolicyUnusable"), PARKED));
+    world.policy = PolicyFact::Loaded(in_place());
+    world.until_idle();
+    assert_eq!(world.pods(), ["v3", "v3"]);
+}
+
+#[test]
+fn what_was_rolled_back_is_not_adopted_in_silence() {
+    let mut world = World::at_rest(2, in_place());
+    world.failing.insert("v2".to_owned());
+    world.release("v2");
+    world.until("rolled back", |world| world.told("RolledBack"));
+    world.unannotate("policy");
+    world.until("gone", |world| world.state.record.is_none());
+    world.set_partition(0);
+    world.run(10);
+    assert_eq!(world.pods(), ["v2", "v2"]);
+    world.annotate("policy", "test");
+    world.until("asked", |world| world.told("PausedStateLost"));
+    assert_eq!(world.annotation("stable"), None);
+    world.annotate("promote", "db-v2");
+    world.until_idle();
+    assert_eq!(world.annotation("stable"), Some("db-v2"));
 }

@@ -26,7 +26,7 @@ fn huge_numbers_in_the_state_are_refused() {
         ("/rollout/step", json!(u64::MAX)),
         ("/rollout/bakeDoneMs", json!(u64::MAX)),
         ("/rollout/stalledMs", json!(u64::MAX)),
-        ("/rollout/undecidedMs", json!(u64::MAX)),
+        ("/rollout/inBakeMs", json!(u64::MAX)),
         ("/rollout/exposureLost", json!(u32::MAX)),
         ("/rollout/surgeContested", json!(u32::MAX)),
         ("/userReplicas", json!(u32::MAX)),
