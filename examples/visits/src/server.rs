@@ -173,7 +173,13 @@ async fn visit(State(app): State<App>) -> Response {
     if !latency.is_zero() {
         sleep(latency).await;
     }
-    let response = if fails { internal_error("injected error") } else { count(&app).await };
+    let response = if fails {
+        // Tells who it is, so that a client knows whose fault it was.
+        let visits = app.visits(app.0.on_disk.load(Ordering::Relaxed));
+        (StatusCode::INTERNAL_SERVER_ERROR, visits).into_response()
+    } else {
+        count(&app).await
+    };
     lock(&app.0.metrics).record(response.status().as_u16(), began.elapsed());
     response
 }

@@ -154,8 +154,10 @@ fn injected_errors_are_spread_evenly_and_not_counted_as_visits() {
     let volume = Volume::new();
     let server = Server::start(&volume);
     assert_eq!(server.request("POST", "/admin/fault?errors=0.2").0, 200);
-    let codes: Vec<u16> = (0..10).map(|_| server.get("/").0).collect();
+    let answers: Vec<_> = (0..10).map(|_| server.get("/")).collect();
+    let codes: Vec<u16> = answers.iter().map(|(code, _)| *code).collect();
     assert_eq!(codes, [200, 200, 200, 200, 500, 200, 200, 200, 200, 500]);
+    assert_eq!(answers[9], (500, answer(8).1), "an error tells who answered");
     assert_eq!(server.get("/visits"), answer(8));
     assert_eq!(server.metric("http_requests_total{code=\"200\"}"), 8);
     assert_eq!(server.metric("http_requests_total{code=\"500\"}"), 2);

@@ -3,6 +3,7 @@
 use std::env;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use kube::Client;
 use serde_json::{Value, json};
@@ -11,6 +12,9 @@ use tokio::task::block_in_place;
 use crate::cluster::{self, Layout};
 use crate::failure::Failure;
 use crate::traffic::Summary;
+
+/// A baseline is measured anew after this.
+const BASELINE_HOLDS: Duration = Duration::from_hours(24);
 
 /// The cluster that scenarios run on.
 #[derive(Clone)]
@@ -34,6 +38,12 @@ impl Bench {
             _ => all.push(format!("--kubeconfig={}", self.layout.kubeconfig().display())),
         }
         Ok(block_in_place(|| cluster::output(program, &all))?)
+    }
+
+    /// Whether a plain rolling update was measured lately. Binaries and machines change, and its cost with them.
+    pub fn has_baseline(&self) -> bool {
+        let modified = fs::metadata(self.layout.baseline()).and_then(|file| file.modified());
+        modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age < BASELINE_HOLDS))
     }
 
     /// Requests that went unanswered in the last plain rolling update on this cluster; 0 if none was measured.

@@ -135,9 +135,14 @@ async fn run(arguments: Arguments) -> Result<(), Fatal> {
     ended
 }
 
-async fn scenarios(bench: &Bench, chosen: &[&'static Scenario], jobs: usize) -> Result<(), Fatal> {
-    let failed = scenario::run_all(bench, chosen, jobs).await?;
-    println!("{} of {} scenarios passed", chosen.len() - failed.len(), chosen.len());
+async fn scenarios(bench: &Bench, wanted: &[&'static Scenario], jobs: usize) -> Result<(), Fatal> {
+    let mut all = wanted.to_vec();
+    if !bench.has_baseline() && !wanted.iter().any(|scenario| scenario.name == scenarios::BASELINE) {
+        println!("No baseline was measured in the last day, so it comes first");
+        all.splice(..0, chosen(&[scenarios::BASELINE])?);
+    }
+    let failed = scenario::run_all(bench, &all, jobs).await?;
+    println!("{} of {} scenarios passed", all.len() - failed.len(), all.len());
     if failed.is_empty() { Ok(()) } else { Err(Fatal::Failed(failed)) }
 }
 

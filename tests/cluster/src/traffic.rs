@@ -1,6 +1,6 @@
 //! Traffic on a Service: requests at a steady rate, whether or not earlier ones were answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,8 +29,8 @@ pub struct Request {
 pub enum Outcome {
     /// Answered and counted by `pod`.
     Counted { pod: String, version: String, visits: u64 },
-    /// Answered with another status than 200.
-    Refused(u16),
+    /// Answered with another status than 200, by `version` if the answer tells it.
+    Refused { version: Option<String>, status: u16 },
     /// Not answered: refused connection, reset, timeout.
     Lost(String),
 }
@@ -84,7 +84,11 @@ impl Outcome {
             Ok(http::Answer { status: 200, body }) => {
                 Self::counted(&body).unwrap_or_else(|| Self::Lost(format!("unexpected answer {body:?}")))
             }
-            Ok(http::Answer { status, .. }) => Self::Refused(status),
+            Ok(http::Answer { status, body }) => {
+                let answer: Option<Value> = serde_json::from_str(&body).ok();
+                let version = answer.and_then(|answer| Some(answer.get("version")?.as_str()?.to_owned()));
+                Self::Refused { version, status }
+            }
             Err(error) => Self::Lost(error.to_string()),
         }
     }
@@ -106,8 +110,8 @@ pub struct Summary {
     pub sent: usize,
     /// Answered 200, by version.
     pub counted: BTreeMap<String, usize>,
-    /// Answered otherwise, by status.
-    pub refused: BTreeMap<u16, usize>,
+    /// Answered otherwise, by version, if that is known, and status.
+    pub refused: BTreeMap<(Option<String>, u16), usize>,
     /// Not answered, by reason.
     pub lost: BTreeMap<String, usize>,
     /// The longest time without a 200, between two of them.
@@ -125,7 +129,9 @@ impl Summary {
                     good.push(request.sent);
                     *summary.counted.entry(version.clone()).or_default() += 1;
                 }
-                Outcome::Refused(status) => *summary.refused.entry(*status).or_default() += 1,
+                Outcome::Refused { version, status } => {
+                    *summary.refused.entry((version.clone(), *status)).or_default() += 1;
+                }
                 Outcome::Lost(why) => *summary.lost.entry(why.clone()).or_default() += 1,
             }
         }
@@ -144,6 +150,15 @@ impl Summary {
     pub fn refused(&self) -> usize {
         self.refused.values().sum()
     }
+
+    /// Those of them that came from none of `versions`, or from nobody knows whom.
+    pub fn refused_by_others_than(&self, versions: &BTreeSet<String>) -> usize {
+        let others = self
+            .refused
+            .iter()
+            .filter(|((version, _), _)| version.as_ref().is_none_or(|version| !versions.contains(version)));
+        others.map(|(_, count)| count).sum()
+    }
 }
 
 impl fmt::Display for Summary {
@@ -156,13 +171,30 @@ impl fmt::Display for Summary {
         for (why, count) in &self.lost {
             write!(f, "; {count} x {why}")?;
         }
-        self.refused.iter().try_for_each(|(status, count)| write!(f, "; {count} x {status}"))
+        self.refused.iter().try_for_each(|((version, status), count)| {
+            write!(f, "; {count} x {status} by {}", version.as_deref().unwrap_or("an unknown version"))
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn refused(version: Option<&str>) -> Outcome {
+        Outcome::Refused { version: version.map(String::from), status: 500 }
+    }
+
+    #[test]
+    fn a_refusal_is_its_versions_if_the_answer_tells_it() {
+        let sent = Instant::now();
+        let of = |body: &str| Outcome::of(Ok(http::Answer { status: 500, body: body.into() }));
+        let bodies = [r#"{"pod":"db-2","version":"v2","visits":7}"#, r#"{"version":"v1"}"#, "disk full"];
+        let requests: Vec<Request> = bodies.map(|body| Request { sent, outcome: of(body) }).into();
+        let summary = Summary::of(&requests);
+        assert_eq!(summary.refused_by_others_than(&BTreeSet::new()), 3);
+        assert_eq!(summary.refused_by_others_than(&BTreeSet::from(["v2".into()])), 2);
+    }
 
     #[test]
     fn a_summary_counts_and_finds_the_longest_gap() {
@@ -175,11 +207,11 @@ mod tests {
             at(0, counted("v1")),
             at(100, counted("v1")),
             at(300, Outcome::Lost("refused".into())),
-            at(500, Outcome::Refused(500)),
+            at(500, refused(Some("v2"))),
         ]);
         assert_eq!(
             summary.to_string(),
-            "5 requests, 1 lost, 1 refused, 2 by v1, 1 by v2, longest gap 0.80 s; 1 x refused; 1 x 500"
+            "5 requests, 1 lost, 1 refused, 2 by v1, 1 by v2, longest gap 0.80 s; 1 x refused; 1 x 500 by v2"
         );
     }
 }

@@ -119,6 +119,11 @@ impl<'a> Workload<'a> {
         self.observed() && self.pods().len() == replicas && self.ready_on(version) == replicas
     }
 
+    /// The UID of the claim of this ordinal.
+    pub fn claim_uid(self, ordinal: i32) -> Option<String> {
+        self.view.claims.get(&format!("data-{}-{ordinal}", self.set.name_any())).and_then(ResourceExt::uid)
+    }
+
     /// The names of its claims.
     pub fn claims(self) -> Vec<&'a str> {
         let prefix = format!("data-{}-", self.set.name_any());

@@ -2,6 +2,7 @@
 
 use crate::deployed::Deployed;
 use crate::failure::{Failure, ensure};
+use crate::view::{is_ready, version};
 use crate::visits::Visits;
 use crate::world::World;
 
@@ -17,9 +18,18 @@ pub async fn left_over(world: &mut World) -> Result<(), Failure> {
 /// The policy says that data from before is welcome.
 pub async fn reused(world: &mut World) -> Result<(), Failure> {
     let db = with_left_over_claim(world, "surge-reuse").await?;
+    let left_over = db.look(|set| set.claim_uid(3))?;
+    ensure(left_over.is_some(), || "no claim was left over".into())?;
     db.set_version("v2").await?;
+    db.until("the extra pod is judged on the left-over claim", 60, |set| {
+        let extra = set.pod(3).is_some_and(|pod| is_ready(pod) && version(pod.spec.as_ref()) == Some("v2"));
+        set.in_phase("Baking") && extra && set.claim_uid(3) == left_over
+    })
+    .await?;
     db.ends_on("v2");
-    db.until_at_rest_on("v2", 90).await.map(drop)
+    db.until_at_rest_on("v2", 90).await?;
+    let kept = db.look(|set| set.claim_uid(3))?;
+    ensure(kept == left_over, || format!("the claim data-db-3 was {left_over:?} and is now {kept:?}"))
 }
 
 /// The claim of the extra pod goes with it, and no other.

@@ -32,7 +32,7 @@ pub async fn repeated(world: &mut World) -> Result<(), Failure> {
 
 /// Paused, nothing moves forward, and a failure still rolls back.
 pub async fn pause(world: &mut World) -> Result<(), Failure> {
-    world.excused.refused = true;
+    world.excused.refused_by.insert("v2".into());
     let db = world.deploy(Visits::new("db").policy("in-place")).await?;
     world.load(&db, 50).await?;
     db.set_version("v2").await?;

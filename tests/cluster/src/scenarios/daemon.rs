@@ -39,7 +39,17 @@ pub async fn changed_while_down(world: &mut World) -> Result<(), Failure> {
 
 /// Killed after each write of a promotion it ends as if nothing had happened.
 pub async fn killed_while_promoting(world: &mut World) -> Result<(), Failure> {
-    let db = world.deploy(Visits::new("db").policy("in-place")).await?;
+    killed_after_each_write(world, "in-place").await
+}
+
+/// The same with an extra pod, whose claim is deleted.
+pub async fn killed_while_surging(world: &mut World) -> Result<(), Failure> {
+    world.allow_claim_deletion()?;
+    killed_after_each_write(world, "surge").await
+}
+
+async fn killed_after_each_write(world: &mut World, policy: &str) -> Result<(), Failure> {
+    let db = world.deploy(Visits::new("db").policy(policy)).await?;
     world.load(&db, 50).await?;
     let mut version = "v1";
     for write in 1..=MOST_WRITES {
@@ -59,11 +69,11 @@ pub async fn killed_while_promoting(world: &mut World) -> Result<(), Failure> {
 pub async fn killed_while_rolling_back(world: &mut World) -> Result<(), Failure> {
     let db = world.deploy(Visits::new("db").policy("in-place")).await?;
     world.load(&db, 50).await?;
-    world.excused.refused = true;
     for write in 1..=MOST_WRITES {
         arm(world, write).await?;
         // A version of its own each time: what was rejected once is not tried again.
         let version = format!("bad-{write}");
+        world.excused.refused_by.insert(version.clone());
         db.set_faulty(&version, "v2", Some("errors=1")).await?;
         db.until("the canary", 60, |set| set.ready_on(&version) > 0).await?;
         db.until_at_rest_on("v1", 120).await?;

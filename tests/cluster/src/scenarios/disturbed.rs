@@ -1,6 +1,7 @@
 //! Others act on the workload while a version is judged.
 
 use crate::failure::{Failure, ensure};
+use crate::view::{Workload, version};
 use crate::visits::Visits;
 use crate::world::World;
 
@@ -17,17 +18,25 @@ pub async fn evicted(world: &mut World) -> Result<(), Failure> {
     ensure(now == rollout, || format!("rollout {rollout} was ended and {now} begun"))?;
     db.annotate("promote", Some(&db.canary()?)).await?;
     db.ends_on("v2");
-    db.until_at_rest_on("v2", 90).await.map(drop)
+    db.until_at_rest_on("v2", 90).await?;
+    let reasons = world.event_reasons("StatefulSet")?;
+    let told = |reason: &str| reasons.iter().any(|told| told == reason);
+    ensure(told("ExposureLost") && !told("CheckFailed"), || {
+        format!("an eviction should be told as ExposureLost, not as CheckFailed; the Events are {reasons:?}")
+    })
 }
 
-/// Scaled up while a pod in place is judged: the new pod is a stable one, then the exposure is made anew.
+/// Scaled up while a pod in place is judged: the exposure of one pod is made anew on what is now the highest, and the
+/// one that was exposed before returns stable.
 pub async fn scaled_in_place(world: &mut World) -> Result<(), Failure> {
     let db = baking(world).await?;
     db.scale(4).await?;
-    db.until("judged with four pods", 60, |set| {
-        set.in_phase("Baking") && set.parked() && set.ready_on("v1") + set.ready_on("v2") == 4
-    })
-    .await?;
+    let one_of_four = |set: Workload<'_>| {
+        let highest = set.pod(3).and_then(|pod| version(pod.spec.as_ref()));
+        set.in_phase("Baking") && set.parked() && set.ready_on("v1") == 3 && highest == Some("v2")
+    };
+    db.until("the highest of four pods is judged", 60, one_of_four).await?;
+    db.stays("the highest of four pods is judged", 4, one_of_four).await?;
     db.annotate("promote", Some(&db.canary()?)).await?;
     db.ends_on("v2");
     db.until_at_rest_on("v2", 90).await.map(drop)

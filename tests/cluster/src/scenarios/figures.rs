@@ -143,7 +143,7 @@ fn spread(
     (median, worst)
 }
 
-/// A hundred workloads at rest: no write, no read but watches, and little memory.
+/// A hundred workloads of 0 replicas at rest: no write, no read but watches, and little memory.
 pub async fn at_rest(world: &mut World) -> Result<(), Failure> {
     const WORKLOADS: u32 = 100;
     const QUIET: Duration = Duration::from_secs(90);
@@ -170,7 +170,7 @@ pub async fn at_rest(world: &mut World) -> Result<(), Failure> {
     sleep(SETTLES).await;
     let restarted = siskin.memory().await?;
     world.note(format!(
-        "{WORKLOADS} workloads at rest for {QUIET:?}: {writes} writes, {sent} requests besides watches; {} MiB RSS after taking them in, {} MiB after a restart",
+        "{WORKLOADS} workloads of 0 replicas at rest for {QUIET:?}: {writes} writes, {sent} requests besides watches; {} MiB RSS after taking them in, {} MiB after a restart",
         memory >> 20,
         restarted >> 20
     ));

@@ -18,15 +18,18 @@ use crate::scenario::{Scenario, Tag};
 
 /// Makes the [`Scenario`] of an async function; the words after it are its tags.
 macro_rules! scenario {
-    ($name:literal, $run:path, $about:literal $(, $tag:ident)*) => {
+    ($name:expr, $run:path, $about:literal $(, $tag:ident)*) => {
         Scenario { name: $name, about: $about, tags: &[$(Tag::$tag),*], run: |world| Box::pin($run(world)) }
     };
 }
 
+/// The scenario that the others' lost requests are compared with.
+pub const BASELINE: &str = "baseline";
+
 /// Every scenario, in the order of `list`.
 pub const ALL: &[Scenario] = &[
     scenario!(
-        "baseline",
+        BASELINE,
         baseline::rolling_update,
         "a plain rolling update without Siskin: what it costs in requests on this cluster",
         Ci,
@@ -42,7 +45,7 @@ pub const ALL: &[Scenario] = &[
         promote::one_replica_with_surge,
         "the same on an extra pod first: no request is lost"
     ),
-    scenario!("promote-ordered", promote::ordered, "a good version, OrderedReady", Ci),
+    scenario!("promote-ordered", promote::ordered, "a good version, OrderedReady"),
     scenario!(
         "promote-ordinals",
         promote::ordinals_from_five,
@@ -95,9 +98,16 @@ pub const ALL: &[Scenario] = &[
         Alone
     ),
     scenario!(
+        "killed-surge",
+        daemon::killed_while_surging,
+        "the same with an extra pod, whose claim is deleted",
+        Alone
+    ),
+    scenario!(
         "killed-rolling-back",
         daemon::killed_while_rolling_back,
         "Siskin killed after each write of a rollback",
+        Ci,
         Alone
     ),
     scenario!("superseded", template::superseded, "a newer version in the middle"),

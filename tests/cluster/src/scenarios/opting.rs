@@ -40,6 +40,7 @@ pub async fn broken_install(world: &mut World) -> Result<(), Failure> {
 pub async fn unknown_policy(world: &mut World) -> Result<(), Failure> {
     let db = world.create(Visits::new("db").policy("nowhere")).await?;
     db.until("parked", 30, |set| set.parked() && set.all_ready_on("v1")).await?;
+    world.load(&db, 50).await?;
     db.set_version("v2").await?;
     db.stays("all pods on v1", 5, |set| set.parked() && set.pods().len() == set.ready_on("v1")).await?;
     let events = world.bench.kubectl(&["events", "-n", &world.namespace])?;

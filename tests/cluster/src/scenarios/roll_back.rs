@@ -10,7 +10,7 @@ use crate::world::World;
 
 /// The canary answers 500.
 pub async fn errors(world: &mut World) -> Result<(), Failure> {
-    world.excused.refused = true;
+    world.excused.refused_by.insert("v2".into());
     turns_bad(world, "errors=0.5").await
 }
 
@@ -55,7 +55,7 @@ pub async fn ordered_never_ready(world: &mut World) -> Result<(), Failure> {
 /// The extra pod turns bad: it goes, and its claim with it.
 pub async fn surge(world: &mut World) -> Result<(), Failure> {
     world.allow_claim_deletion()?;
-    world.excused.refused = true;
+    world.excused.refused_by.insert("v2".into());
     let db = world.deploy(Visits::new("db").replicas(4).policy("surge-held")).await?;
     world.load(&db, 50).await?;
     db.set_version("v2").await?;
@@ -68,7 +68,7 @@ pub async fn surge(world: &mut World) -> Result<(), Failure> {
 
 /// All pods at once; Kubernetes has completed, so the way back is the template.
 pub async fn after_completion_undo(world: &mut World) -> Result<(), Failure> {
-    world.excused.refused = true;
+    world.excused.refused_by.insert("v2".into());
     let db = world.deploy(Visits::new("db").policy("at-once-undo")).await?;
     completed_and_bad(world, &db).await?;
     let wrong = db.canary()?;
@@ -78,7 +78,7 @@ pub async fn after_completion_undo(world: &mut World) -> Result<(), Failure> {
 
 /// The same with a question instead; then a person says undo.
 pub async fn after_completion_pause(world: &mut World) -> Result<(), Failure> {
-    world.excused.refused = true;
+    world.excused.refused_by.insert("v2".into());
     let db = world.deploy(Visits::new("db").policy("at-once-pause")).await?;
     completed_and_bad(world, &db).await?;
     db.until_paused("FailedAfterCompletion", 30).await?;
