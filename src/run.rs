@@ -9,6 +9,7 @@ use siskin_core::{
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
+    task::{JoinError, JoinHandle, JoinSet},
 };
 use tracing::Instrument;
 
@@ -70,9 +71,17 @@ pub enum RunError {
     /// Signals can't be received.
     #[error("signals can't be received: {0}")]
     Signal(#[source] std::io::Error),
+    /// A task that works as long as the process ended before it.
+    #[error("{task} ended by a defect, so nothing would be looked after any more: {why}")]
+    Ended {
+        /// Which.
+        task: &'static str,
+        /// Its last words.
+        why: String,
+    },
 }
 
-/// Runs the daemon until SIGTERM or SIGINT.
+/// Runs the daemon until SIGTERM or SIGINT, or until it is of no use any more.
 pub async fn run(access: &Access, Run { config, policies, namespaces, listen }: Run) -> Result<(), RunError> {
     let configuration = configuration(config)?;
     logs::start(configuration.log);
@@ -94,6 +103,7 @@ pub async fn run(access: &Access, Run { config, policies, namespaces, listen }: 
     let _ = loaded.changed().await;
 
     let (saw, changes) = mpsc::unbounded_channel();
+    let mut watches = JoinSet::new();
     for namespace in scopes(namespaces) {
         let scope = Scope { resource: Resource::StatefulSets, namespace: namespace.clone(), selector: None };
         let of = namespace
@@ -104,7 +114,7 @@ pub async fn run(access: &Access, Run { config, policies, namespaces, listen }: 
         let watching = follow::<StatefulSet>(cluster.clone(), scope, age, move |change| {
             let _ = saw.send(Seen { namespace: namespace.clone(), change });
         });
-        tokio::spawn(watching.instrument(tracing::info_span!("statefulsets")));
+        watches.spawn(watching.instrument(tracing::info_span!("statefulsets")));
     }
 
     let fleet = Fleet::new(Context {
@@ -118,17 +128,32 @@ pub async fn run(access: &Access, Run { config, policies, namespaces, listen }: 
         stop,
     });
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, "siskin runs");
-    let working = tokio::spawn(fleet.run(changes));
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let mut working = tokio::spawn(fleet.run(changes));
+    let end = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        defect = defect(&mut working, &mut watches) => Err(defect),
+    };
+    match &end {
+        Ok(()) => tracing::info!("siskin ends"),
+        Err(error) => tracing::error!(%error, "siskin ends, to be started again"),
     }
-    tracing::info!("siskin ends");
     stopping.send_replace(true);
-    if tokio::time::timeout(LAST_WRITES, working).await.is_err() {
+    if !working.is_finished() && tokio::time::timeout(LAST_WRITES, working).await.is_err() {
         tracing::warn!("a write is still under way; it will be read back by the next process");
     }
-    Ok(())
+    end
+}
+
+/// Waits for the end of a task that should have none.
+async fn defect(working: &mut JoinHandle<()>, watches: &mut JoinSet<()>) -> RunError {
+    let why = |ended: Result<(), JoinError>| {
+        ended.map_or_else(|error| error.to_string(), |()| "it returned".to_owned())
+    };
+    tokio::select! {
+        ended = working => RunError::Ended { task: "the work on all workloads", why: why(ended) },
+        Some(ended) = watches.join_next() => RunError::Ended { task: "a watch of StatefulSets", why: why(ended) },
+    }
 }
 
 fn configuration(file: Option<PathBuf>) -> Result<Configuration, RunError> {
@@ -140,6 +165,39 @@ fn configuration(file: Option<PathBuf>) -> Result<Configuration, RunError> {
 }
 
 /// One watch of everything, or one per namespace.
-fn scopes(namespaces: Vec<String>) -> Vec<Option<String>> {
+fn scopes(mut namespaces: Vec<String>) -> Vec<Option<String>> {
+    namespaces.sort();
+    namespaces.dedup();
     if namespaces.is_empty() { vec![None] } else { namespaces.into_iter().map(Some).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[test]
+    fn a_namespace_is_watched_once_however_often_it_is_named() {
+        let named = ["b", "a", "b"].map(str::to_owned).to_vec();
+        assert_eq!(scopes(named), [Some("a".to_owned()), Some("b".to_owned())]);
+        assert_eq!(scopes(Vec::new()), [None]);
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_work_is_a_defect() {
+        let (mut working, mut watches) = (tokio::spawn(async {}), JoinSet::new());
+        watches.spawn(pending());
+        let error = defect(&mut working, &mut watches).await.to_string();
+        assert!(error.contains("all workloads") && error.contains("it returned"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_watch_that_panics_is_a_defect() {
+        let (mut working, mut watches) = (tokio::spawn(pending()), JoinSet::new());
+        watches.spawn(pending());
+        watches.spawn(async { panic!("out of luck") });
+        let error = defect(&mut working, &mut watches).await.to_string();
+        assert!(error.contains("a watch of StatefulSets") && error.contains("out of luck"), "{error}");
+    }
 }

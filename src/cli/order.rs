@@ -5,7 +5,7 @@ use serde_json::json;
 use siskin_core::{
     command::{Command, PAUSED},
     decision::PREFIX,
-    facts::{Revision, RevisionFact, RevisionVerdict},
+    facts::{Revision, RevisionFact, RevisionVerdict, Workload},
     state::{Phase, Record, Rollout, Unreadable},
     strategy,
 };
@@ -120,7 +120,7 @@ async fn give_once(access: &Access, named: &Named, verb: &Verb) -> Result<(), Or
     };
     let rejected = if *verb == Verb::Retry { rejecting_rollout(&found).await? } else { None };
     let user = || user(access);
-    let order = order(verb, &record, workload.annotations.contains_key(PAUSED), rejected, user)
+    let order = order(verb, &record, paused(workload), rejected, user)
         .map_err(|why| OrderError::Nothing(format!("{namespace}/{name}: {why}")))?;
     let body = json!({ "metadata": {
         "resourceVersion": workload.resource_version,
@@ -129,6 +129,11 @@ async fn give_once(access: &Access, named: &Named, verb: &Verb) -> Result<(), Or
     found.cluster.patch::<Whole>(Resource::StatefulSets, namespace, name, &body).await?;
     println!("{namespace}/{name}: {}", order.done);
     Ok(())
+}
+
+/// Any other value than `true` pauses nothing.
+fn paused(workload: &Workload) -> bool {
+    workload.annotations.get(PAUSED).is_some_and(|value| value == "true")
 }
 
 /// What a verb means in this state of the workload, or why nothing.
@@ -288,6 +293,16 @@ mod tests {
         assert_eq!(value(&Verb::Undo, &baking).unwrap(), "undo=r7");
         assert_eq!(value(&Verb::Promote { revision: None }, &baking).unwrap(), "promote=db-2");
         assert_eq!(value(&Verb::Pause, &baking).unwrap(), "paused=true");
+    }
+
+    #[test]
+    fn only_the_annotation_true_is_a_pause() {
+        let annotated = |value: &str| Workload {
+            annotations: [(PAUSED.to_owned(), value.to_owned())].into(),
+            ..Workload::default()
+        };
+        assert!(paused(&annotated("true")));
+        assert!(!paused(&annotated("false")) && !paused(&Workload::default()));
     }
 
     #[test]

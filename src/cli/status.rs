@@ -74,6 +74,8 @@ fn page(workload: &Workload, record: &Result<Option<Record>, Unreadable>, pods: 
         line("Paused", &format!("{:?}: {}", detail.reason, detail.detail));
         line("", "`siskin resume` lets it go on, `siskin abort` takes it back");
     }
+    // Standing problems are told as Events only.
+    line("Events", &format!("kubectl describe sts {} -n {}", workload.name, workload.namespace));
     page.push_str("\nPODS\n");
     for pod in pods {
         let side = side(record.as_ref().ok().and_then(Option::as_ref), pod);
@@ -225,6 +227,7 @@ Rollout    7-b since 1970-01-01T00:00:00Z
         assert!(page.contains("baked 1m 1s of "), "{page}");
         assert!(page.contains("Replicas   4 (partition parked)\n"));
         assert!(page.contains("Paused     Requested: asked for\n"));
+        assert!(page.contains("\nEvents     kubectl describe sts db -n payments\n\nPODS\n"), "{page}");
         assert!(page.contains("stable   ready\n"));
         assert!(page.contains("  readiness                Pass      1 pod ready\n"), "{page}");
         assert!(page.contains("canary   not ready (CrashLoopBackOff), 1 restarts\n"));

@@ -4,7 +4,10 @@
 //! again until the engine wants no more writes. What happened is never remembered as an event: a step looks at
 //! the newest objects, so that news may come late, twice or not at all.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use siskin_core::{
     checks::Sample,
@@ -24,7 +27,7 @@ use super::{
     backoff::{Backoff, Rate},
     judge::Judge,
     observation::Observation,
-    telling::{outcome_label, reading_label},
+    telling::{Trouble, outcome_label, reading_label},
 };
 use crate::{
     act::{WriteError, kind},
@@ -44,8 +47,6 @@ use crate::{
 const SAMPLES: usize = 1024;
 /// A message has few receivers.
 const DELIVERIES: usize = 32;
-/// While something that was asked for can't be observed.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The worker of one workload.
 pub struct Driver {
@@ -57,7 +58,7 @@ pub struct Driver {
     pub(super) state: State,
     judge: Judge,
     observe: Observe,
-    observation: Option<Observation>,
+    pub(super) observation: Option<Observation>,
     prober: Prober,
     samples: mpsc::Receiver<Sample>,
     pub(super) delivered: (mpsc::Sender<Delivered>, mpsc::Receiver<Delivered>),
@@ -68,6 +69,10 @@ pub struct Driver {
     rate: Rate,
     /// A write failed: the StatefulSet must be read before the next step.
     unsure: bool,
+    /// What the engine waits for a person for.
+    pub(super) problem: Option<&'static str>,
+    /// What is told of the worker itself.
+    pub(super) troubles: BTreeSet<Trouble>,
     pub(super) series: metrics::Workload,
     pulse: Pulse,
 }
@@ -117,6 +122,8 @@ impl Driver {
             backoff: Backoff::default(),
             rate: Rate::new(Instant::now()),
             unsure: false,
+            problem: None,
+            troubles: BTreeSet::new(),
             managed,
         };
         driver.load();
@@ -193,6 +200,7 @@ impl Driver {
             match self.step().await {
                 Stepped::Rest => {
                     self.backoff.succeeded();
+                    self.over(|trouble| matches!(trouble, Trouble::WriteFailed(_)));
                     break;
                 }
                 Stepped::Again => {
@@ -249,7 +257,9 @@ impl Driver {
     async fn carry_out(&mut self, decision: Decision) -> Stepped {
         let Decision { state, writes, probes, observe, wake, notes, problem } = decision;
         let wrote = !writes.is_empty();
-        self.show(problem.as_ref().map(|problem| problem.reason));
+        self.problem = problem.map(|problem| problem.reason);
+        self.show();
+        self.tell_what_is_missing();
         let mut next = Some(state);
         for write in &writes {
             let result = self.context.act.carry_out(&self.managed.workload, write).await;
@@ -273,12 +283,9 @@ impl Driver {
         }
         let looks_closer = self.look(observe);
         self.prober.follow(&probes);
-        self.wake = wake.map(|wait| Instant::now() + wait);
-        if self.observe.detail && self.observation.as_ref().is_some_and(Observation::incomplete) {
-            let soon = Instant::now() + LOOK_AGAIN;
-            self.wake = Some(self.wake.map_or(soon, |wake| wake.min(soon)));
-        }
-        self.show(problem.as_ref().map(|problem| problem.reason));
+        let look_again = self.observation.as_ref().map(Observation::look_again);
+        self.wake = wake.into_iter().chain(look_again).min().map(|wait| Instant::now() + wait);
+        self.show();
         self.send_message();
         if wrote || looks_closer { Stepped::Again } else { Stepped::Rest }
     }
@@ -319,7 +326,7 @@ impl Driver {
             tracing::debug!(write = kind(write), %error, "somebody else wrote first");
         } else {
             tracing::warn!(write = kind(write), %error, "a write failed");
-            self.show(Some("WriteFailed"));
+            self.trouble(Trouble::WriteFailed(kind(write)), error.to_string());
         }
         match write {
             Write::Verdict { .. } => {
@@ -366,6 +373,7 @@ impl Driver {
         if another {
             self.observation = None;
             self.judge = Judge::default();
+            self.troubles.clear();
             self.load();
         } else if state_changed {
             // The annotation is the state: whoever changed it, and if it was a write of ours that timed out.

@@ -5,6 +5,8 @@ mod driver;
 mod judge;
 mod observation;
 mod telling;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, HashMap},

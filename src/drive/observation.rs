@@ -13,9 +13,9 @@ use tracing::Instrument;
 use crate::{
     clock,
     cluster::{Cluster, Resource, Scope},
-    server::health::Health,
+    server::health::{Age, Health},
     watch::{
-        Change,
+        Change, SILENCE,
         claims::ClaimMeta,
         follow,
         pods::OwnedPod,
@@ -30,6 +30,11 @@ const CLAIMS_AGE: Duration = Duration::from_millis(500);
 const RIGHT_AGE: Duration = Duration::from_secs(30);
 /// After a read failed.
 const RETRY: Duration = Duration::from_secs(1);
+/// While something is missing.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const NOT_LISTED: &str = "its pods can't be listed";
+/// What is missing for longer is told to people.
+const WORTH_TELLING: Duration = Duration::from_secs(10);
 
 type Pods = Arc<BTreeMap<Uid, Pod>>;
 
@@ -38,6 +43,8 @@ pub struct Observation {
     scope: Scope,
     pods: watch::Receiver<Option<Pods>>,
     task: AbortHandle,
+    age: Age,
+    missing: Option<Missing>,
     revisions: Option<Vec<RevisionFact>>,
     /// What the revisions were read for; `None`: they are to be read again.
     read_for: Option<ReadFor>,
@@ -50,6 +57,12 @@ pub struct Observation {
     right_fresh: Option<Instant>,
     /// No list before this time.
     not_before: Instant,
+}
+
+/// Something that is not known, or no longer.
+struct Missing {
+    since: Instant,
+    why: String,
 }
 
 /// A change of one of these means that there may be another revision.
@@ -77,7 +90,8 @@ impl Observation {
         let (tell, pods) = watch::channel(None);
         let age = health.watch(format!("pods of {key}"), false);
         let owner = managed.workload.uid.clone();
-        let watching = follow::<OwnedPod>(cluster.clone(), scope(Resource::Pods), age, move |change| {
+        let renewed = age.clone();
+        let watching = follow::<OwnedPod>(cluster.clone(), scope(Resource::Pods), renewed, move |change| {
             tell.send_modify(|pods| apply(pods, change, &owner));
         });
         let task = tokio::spawn(watching.in_current_span()).abort_handle();
@@ -85,6 +99,8 @@ impl Observation {
             scope: scope(Resource::ControllerRevisions),
             pods,
             task,
+            age,
+            missing: Some(Missing { since: clock::mono(), why: NOT_LISTED.to_owned() }),
             revisions: None,
             read_for: None,
             claims: Vec::new(),
@@ -105,9 +121,17 @@ impl Observation {
         self.claims_fresh = None;
     }
 
-    /// Something is still to be read, or to be read again after it failed.
-    pub fn incomplete(&self) -> bool {
-        self.read_for.is_none()
+    /// When to look again if nothing happens before: nobody tells of what can't be read.
+    pub fn look_again(&self) -> Duration {
+        if self.missing.is_some() { LOOK_AGAIN } else { SILENCE }
+    }
+
+    /// Why something is missing, if it is for so long that people should know.
+    pub fn missing(&self, now: Instant) -> Option<&str> {
+        self.missing
+            .as_ref()
+            .filter(|missing| now.since(missing.since) >= WORTH_TELLING)
+            .map(|missing| missing.why.as_str())
     }
 
     /// Marks the revisions as changed by us.
@@ -122,14 +146,12 @@ impl Observation {
 
     /// Everything that is known, once pods and revisions have been read.
     pub async fn detail(&mut self, cluster: &Cluster, managed: &Managed, claims: bool) -> Option<Detail> {
-        let pods = self.pods.borrow_and_update().clone()?;
-        self.read_revisions(cluster, managed).await;
-        if !managed.workload.claim_templates.is_empty() {
-            self.ask_for_right(cluster, &managed.workload.namespace).await;
-        }
-        if claims {
-            self.read_claims(cluster, managed).await;
-        }
+        let Some(pods) = self.pods.borrow_and_update().clone() else {
+            self.found(Err(NOT_LISTED.to_owned()));
+            return None;
+        };
+        let read = self.read(cluster, managed, claims).await;
+        self.found(read);
         let mut pods: Vec<Pod> = pods.values().cloned().collect();
         pods.sort_by(|a, b| (a.ordinal, &a.name).cmp(&(b.ordinal, &b.name)));
         Some(Detail {
@@ -141,31 +163,58 @@ impl Observation {
         })
     }
 
-    async fn read_revisions(&mut self, cluster: &Cluster, managed: &Managed) {
+    /// Reads what isn't known or may have changed; `Err` with the reason if something stays unknown.
+    async fn read(&mut self, cluster: &Cluster, managed: &Managed, claims: bool) -> Result<(), String> {
+        self.read_revisions(cluster, managed).await?;
+        if !managed.workload.claim_templates.is_empty() {
+            self.ask_for_right(cluster, &managed.workload.namespace).await?;
+        }
+        if claims {
+            self.read_claims(cluster, managed).await?;
+        }
+        let silent = self.age.silent_for(clock::mono());
+        if silent > SILENCE {
+            return Err(format!("the watch of its pods is silent for {}s", silent.as_secs()));
+        }
+        Ok(())
+    }
+
+    /// Keeps since when something is missing, and why.
+    fn found(&mut self, read: Result<(), String>) {
+        self.missing = read.err().map(|why| Missing {
+            since: self.missing.as_ref().map_or_else(clock::mono, |missing| missing.since),
+            why,
+        });
+    }
+
+    async fn read_revisions(&mut self, cluster: &Cluster, managed: &Managed) -> Result<(), String> {
         let workload = &managed.workload;
         let wanted = ReadFor {
             generation: workload.generation,
             current: workload.current_revision.clone(),
             update: workload.update_revision.clone(),
         };
-        if self.read_for.as_ref() == Some(&wanted) || clock::mono() < self.not_before {
-            return;
+        if self.read_for.as_ref() == Some(&wanted) {
+            return Ok(());
         }
+        self.may_read()?;
         match cluster.list::<ControllerRevision>(&self.scope).await {
             Ok(listed) => {
                 let ours = listed.items.into_iter().filter(|revision| revision.owned_by(&workload.uid));
                 self.revisions = Some(ours.map(RevisionFact::from).collect());
                 self.read_for = Some(wanted);
+                Ok(())
             }
-            Err(error) => self.failed(&error),
+            Err(error) => Err(self.failed(&error)),
         }
     }
 
-    async fn read_claims(&mut self, cluster: &Cluster, managed: &Managed) {
+    async fn read_claims(&mut self, cluster: &Cluster, managed: &Managed) -> Result<(), String> {
         let now = clock::now();
-        if self.claims_fresh.is_some_and(|until| now.mono < until) || now.mono < self.not_before {
-            return;
+        if self.claims_fresh.is_some_and(|until| now.mono < until) {
+            return Ok(());
         }
+        self.may_read()?;
         let scope = Scope { resource: Resource::Claims, selector: None, ..self.scope.clone() };
         match cluster.list_metadata::<ClaimMeta>(&scope).await {
             Ok(listed) => {
@@ -173,28 +222,40 @@ impl Observation {
                 self.claims = named.map(Claim::from).collect();
                 self.claims_read = Some(now.wall);
                 self.claims_fresh = Some(now.mono + CLAIMS_AGE);
+                Ok(())
             }
-            Err(error) => self.failed(&error),
+            Err(error) => Err(self.failed(&error)),
         }
     }
 
-    async fn ask_for_right(&mut self, cluster: &Cluster, namespace: &str) {
+    async fn ask_for_right(&mut self, cluster: &Cluster, namespace: &str) -> Result<(), String> {
         let now = clock::mono();
-        if self.right_fresh.is_some_and(|until| now < until) || now < self.not_before {
-            return;
+        if self.right_fresh.is_some_and(|until| now < until) {
+            return Ok(());
         }
+        self.may_read()?;
         match cluster.may_delete_claims(namespace).await {
             Ok(allowed) => {
                 self.may_delete_claims = allowed;
                 self.right_fresh = Some(now + RIGHT_AGE);
+                Ok(())
             }
-            Err(error) => self.failed(&error),
+            Err(error) => Err(self.failed(&error)),
         }
     }
 
-    fn failed(&mut self, error: &crate::cluster::Error) {
+    /// `Err` with the reason during the pause after a read that failed.
+    fn may_read(&self) -> Result<(), String> {
+        match &self.missing {
+            Some(missing) if clock::mono() < self.not_before => Err(missing.why.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    fn failed(&mut self, error: &crate::cluster::Error) -> String {
         tracing::warn!(%error, "the observation is incomplete");
         self.not_before = clock::mono() + RETRY;
+        error.to_string()
     }
 }
 

@@ -2,11 +2,23 @@
 
 use siskin_core::{
     checks::{Outcome, Reading},
-    decision::Note,
+    decision::{Note, Problem},
 };
 
 use super::driver::Driver;
-use crate::report::metrics::{PHASE, PROBLEM, ROLLOUTS, WORKLOAD_INFO};
+use crate::{
+    clock,
+    report::metrics::{PHASE, PROBLEM, ROLLOUTS, WORKLOAD_INFO},
+};
+
+/// What keeps the worker itself from its work. Each is told once, until it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Trouble {
+    /// The observation is incomplete.
+    NotObserved,
+    /// A write of this kind fails.
+    WriteFailed(&'static str),
+}
 
 impl Driver {
     /// What happened, once it is sure.
@@ -26,13 +38,41 @@ impl Driver {
         }
     }
 
+    /// Something keeps the worker from its work; told only when it begins.
+    pub(super) fn trouble(&mut self, trouble: Trouble, detail: String) {
+        if self.troubles.insert(trouble) {
+            self.tell(&[Note::Problem(Problem { reason: trouble.reason(), detail })]);
+            self.show();
+        }
+    }
+
+    /// Without all that it asked for the engine decides less, and people should know why.
+    pub(super) fn tell_what_is_missing(&mut self) {
+        let missing = self.observation.as_ref().and_then(|observation| observation.missing(clock::mono()));
+        match missing.map(|why| format!("not all can be seen, so the rollout may not go on: {why}")) {
+            Some(detail) => self.trouble(Trouble::NotObserved, detail),
+            None => self.over(|trouble| trouble == Trouble::NotObserved),
+        }
+    }
+
+    /// Such troubles are over.
+    pub(super) fn over(&mut self, which: impl Fn(Trouble) -> bool) {
+        let before = self.troubles.len();
+        self.troubles.retain(|trouble| !which(*trouble));
+        if self.troubles.len() < before {
+            self.show();
+        }
+    }
+
     /// Where the workload stands.
-    pub(super) fn show(&self, problem: Option<&str>) {
+    pub(super) fn show(&self) {
         let policy = self.managed.workload.annotations.get("policy").map_or("", String::as_str);
         self.series.show(&WORKLOAD_INFO, [vec![("policy", policy)]]);
         let phase = self.state.record.as_ref().map(|record| record.phase.as_str());
         self.series.show(&PHASE, phase.map(|phase| vec![("phase", phase)]));
-        self.series.show(&PROBLEM, problem.map(|reason| vec![("reason", reason)]));
+        let troubles = self.troubles.iter().map(|trouble| trouble.reason());
+        let problems = troubles.chain(self.problem);
+        self.series.show(&PROBLEM, problems.map(|reason| vec![("reason", reason)]));
     }
 
     /// Queues the last message for those who don't have it yet; also those of an earlier process.
@@ -47,6 +87,16 @@ impl Driver {
             {
                 self.queued.insert(receiver.clone(), message.seq);
             }
+        }
+    }
+}
+
+impl Trouble {
+    /// A metric label and the reason of an Event.
+    fn reason(self) -> &'static str {
+        match self {
+            Self::NotObserved => "NotObserved",
+            Self::WriteFailed(_) => "WriteFailed",
         }
     }
 }

@@ -4,13 +4,13 @@
 use std::net::IpAddr;
 
 use reqwest::{
-    Client, Response,
+    Client, Request, Response,
     header::{ACCEPT, HeaderMap, HeaderName, HeaderValue},
     redirect::Policy,
 };
 use siskin_core::{
     checks::{PlannedProbe, Reading, Target},
-    exposition::Scraper,
+    exposition::{self, Scraper},
     policy::{Endpoint, HttpProbe, Measure, Port, Probe, Scheme},
 };
 
@@ -32,29 +32,22 @@ pub fn client(probe: &PlannedProbe) -> Result<Client, String> {
     builder.build().map_err(|error| format!("the HTTP client can't be made: {}", innermost(&error)))
 }
 
-/// A reading that tells of a failure.
-pub fn failed(probe: &PlannedProbe, reason: String) -> Reading {
-    match probe.probe {
-        Probe::Http(_) => Reading::Unhealthy(reason),
-        Probe::Scrape(_) => Reading::Unusable(reason),
-    }
-}
-
 /// Asks once. `None`: the pod has no address yet.
 pub async fn ask(client: &Client, probe: &PlannedProbe, target: &Target) -> Option<Reading> {
     let ip = target.ip.as_deref()?;
-    Some(match question(client, probe, target, ip).await {
-        Ok(reading) => reading,
-        Err(reason) => failed(probe, reason),
+    let request = match question(client, probe, target, ip) {
+        Ok(request) => request,
+        // A pod that wasn't asked can't have failed.
+        Err(reason) => return Some(Reading::Unusable(reason)),
+    };
+    Some(match (answer(client, request, probe).await, &probe.probe) {
+        (Ok(reading), _) => reading,
+        (Err(reason), Probe::Http(_)) => Reading::Unhealthy(reason),
+        (Err(reason), Probe::Scrape(_)) => Reading::Unusable(reason),
     })
 }
 
-async fn question(
-    client: &Client,
-    probe: &PlannedProbe,
-    target: &Target,
-    ip: &str,
-) -> Result<Reading, String> {
+fn question(client: &Client, probe: &PlannedProbe, target: &Target, ip: &str) -> Result<Request, String> {
     let endpoint = probe.endpoint();
     if target.host_network && !endpoint.allow_host_network {
         return Err(
@@ -65,9 +58,13 @@ async fn question(
     let request = client.get(url).headers(headers(endpoint)).timeout(probe.timeout);
     let request = match &probe.probe {
         Probe::Http(_) => request,
-        Probe::Scrape(_) => request.header(ACCEPT, "text/plain;version=0.0.4"),
+        Probe::Scrape(_) => request.header(ACCEPT, exposition::ACCEPT),
     };
-    let answer = request.send().await.map_err(|error| tell(&error, probe))?;
+    request.build().map_err(|error| format!("the request can't be made: {}", innermost(&error)))
+}
+
+async fn answer(client: &Client, request: Request, probe: &PlannedProbe) -> Result<Reading, String> {
+    let answer = client.execute(request).await.map_err(|error| tell(&error, probe))?;
     match &probe.probe {
         Probe::Http(http) => health(answer, http, probe).await,
         Probe::Scrape(scrape) => counts(answer, &scrape.measure, probe).await,

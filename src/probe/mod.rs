@@ -7,7 +7,7 @@ mod tests;
 use std::{collections::BTreeMap, sync::Arc};
 
 use siskin_core::{
-    checks::{PlannedProbe, ProbePlan, Role, Sample, Target},
+    checks::{PlannedProbe, ProbePlan, Reading, Role, Sample, Target},
     facts::Uid,
 };
 use tokio::{
@@ -90,7 +90,7 @@ async fn run(
         let target = target.borrow().clone();
         let reading = match &client {
             Ok(client) => ask::ask(client, &probe, &target).await,
-            Err(reason) => Some(ask::failed(&probe, reason.clone())),
+            Err(reason) => Some(Reading::Unusable(reason.clone())),
         };
         if let Some(reading) = reading {
             let Target { pod, restarts, .. } = target;

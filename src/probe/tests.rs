@@ -134,8 +134,15 @@ async fn health(probe: HttpProbe) -> Reading {
 
 fn unhealthy(reading: &Reading) -> &str {
     match reading {
-        Reading::Unhealthy(reason) | Reading::Unusable(reason) => reason,
-        other => panic!("{other:?} is no failure"),
+        Reading::Unhealthy(reason) => reason,
+        other => panic!("{other:?} is no failure of the pod"),
+    }
+}
+
+fn unusable(reading: &Reading) -> &str {
+    match reading {
+        Reading::Unusable(reason) => reason,
+        other => panic!("{other:?} is an answer"),
     }
 }
 
@@ -168,6 +175,23 @@ async fn a_pod_that_hangs_costs_the_timeout() {
 }
 
 #[tokio::test]
+async fn a_refused_connection_is_unhealthy() {
+    let pod = FakePod::start().await;
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let mut http = pod.http("/ok");
+    http.endpoint.port = Port::Number(closed);
+    assert!(unhealthy(&health(http).await).contains("refused"));
+}
+
+#[tokio::test]
+async fn a_request_that_can_t_be_made_is_no_failure_of_the_pod() {
+    let pod = FakePod::start().await;
+    let mut http = pod.http("/ok");
+    http.endpoint.path = "no-slash:x".to_owned();
+    assert!(unusable(&health(http).await).contains("can't be made"));
+}
+
+#[tokio::test]
 async fn the_body_of_a_health_answer_is_read_up_to_a_bound() {
     let pod = FakePod::start().await;
     let matching = |path, text| HttpProbe { body_match: Some(Pattern::new(text).unwrap()), ..pod.http(path) };
@@ -188,7 +212,7 @@ async fn what_is_no_metrics_page_is_unusable_with_the_reason() {
     let pod = FakePod::start().await;
     let reason = |path: &'static str| {
         let probe = pod.scrape(path);
-        async move { unhealthy(&answer(probe, &target()).await.unwrap()).to_owned() }
+        async move { unusable(&answer(probe, &target()).await.unwrap()).to_owned() }
     };
     assert!(reason("/garbage").await.contains("line 1 of the metrics page"));
     assert!(reason("/endless-line").await.contains("longer than"));
@@ -206,9 +230,9 @@ async fn only_a_pod_s_own_address_is_contacted() {
     };
     assert_eq!(ask(Target { ip: None, ..target() }).await, None);
     let named = ask(Target { ip: Some("localhost".into()), ..target() }).await.unwrap();
-    assert!(unhealthy(&named).contains("is not an IP address"));
+    assert!(unusable(&named).contains("is not an IP address"));
     let shared = ask(Target { host_network: true, ..target() }).await.unwrap();
-    assert!(unhealthy(&shared).contains("allowHostNetwork"));
+    assert!(unusable(&shared).contains("allowHostNetwork"));
 }
 
 #[tokio::test]
@@ -222,7 +246,7 @@ async fn a_port_is_found_by_its_name() {
     let target = Target { ports: BTreeMap::from([("web".to_owned(), pod.port)]), ..target() };
     assert_eq!(answer(probe("web"), &target).await, Some(Reading::Healthy));
     let missing = answer(probe("wbe"), &target).await.unwrap();
-    assert_eq!(unhealthy(&missing), "no container has a port named `wbe`; there are: web");
+    assert_eq!(unusable(&missing), "no container has a port named `wbe`; there are: web");
 }
 
 async fn next(samples: &mut mpsc::Receiver<Sample>) -> Sample {

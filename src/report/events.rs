@@ -39,7 +39,10 @@ impl Events {
                     .count(&EVENTS, &[("result", result.map_or_else(|error| error.category(), |()| "ok"))]);
             }
         });
-        let instance = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
+        // A pod with the network of its node has the node's HOSTNAME.
+        let instance = ["POD_NAME", "HOSTNAME"]
+            .into_iter()
+            .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
         Self { queue, metrics, instance: instance.unwrap_or_else(|| "siskin".to_owned()) }
     }
 

@@ -1,6 +1,10 @@
 //! Messages to people: a queue per receiver, so that a slow one holds up nobody.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use siskin_core::{
     configuration::{Receiver, Slack},
@@ -26,6 +30,7 @@ const GIVE_UP: Duration = Duration::from_mins(10);
 struct Job {
     workload: Key,
     message: Message,
+    queued: Instant,
     done: mpsc::Sender<Delivered>,
 }
 
@@ -42,6 +47,8 @@ pub struct Delivered {
 #[derive(Clone)]
 pub struct Messenger {
     queues: Arc<BTreeMap<String, mpsc::Sender<Job>>>,
+    /// Receivers that policies name in vain, each logged once.
+    unknown: Arc<Mutex<BTreeSet<String>>>,
     metrics: Metrics,
 }
 
@@ -53,7 +60,7 @@ impl Messenger {
             tokio::spawn(work(name.clone(), slack, jobs, metrics.clone()));
             (name, queue)
         });
-        Self { queues: Arc::new(queues.collect()), metrics: metrics.clone() }
+        Self { queues: Arc::new(queues.collect()), unknown: Arc::default(), metrics: metrics.clone() }
     }
 
     /// Queues a message for one of its receivers; false: try again later. `done` is told when it is delivered, or
@@ -66,11 +73,14 @@ impl Messenger {
         done: &mpsc::Sender<Delivered>,
     ) -> bool {
         let Some(queue) = self.queues.get(receiver) else {
-            tracing::warn!(receiver, "the policy names a receiver that the configuration doesn't have");
+            if self.unknown.lock().unwrap_or_else(PoisonError::into_inner).insert(receiver.to_owned()) {
+                tracing::warn!(receiver, "a policy names a receiver that the configuration doesn't have");
+            }
             self.metrics.count(&MESSAGES, &[("receiver", receiver), ("result", "unknown")]);
             return done.try_send(Delivered { receiver: receiver.to_owned(), seq: message.seq }).is_ok();
         };
-        let job = Job { workload: workload.clone(), message: message.clone(), done: done.clone() };
+        let (workload, message, done) = (workload.clone(), message.clone(), done.clone());
+        let job = Job { workload, message, queued: Instant::now(), done };
         let queued = queue.try_send(job).is_ok();
         if !queued {
             self.metrics.count(&MESSAGES, &[("receiver", receiver), ("result", "queue_full")]);
@@ -81,8 +91,8 @@ impl Messenger {
 
 /// Delivers one message after the other, in their order.
 async fn work(receiver: String, slack: Slack, mut jobs: mpsc::Receiver<Job>, metrics: Metrics) {
-    while let Some(Job { workload, message, done }) = jobs.recv().await {
-        let result = match deliver(&slack, &workload, &message).await {
+    while let Some(Job { workload, message, queued, done }) = jobs.recv().await {
+        let result = match deliver(&slack, &workload, &message, queued + GIVE_UP).await {
             Ok(()) => "ok",
             Err(reason) => {
                 tracing::warn!(receiver, %workload, seq = message.seq, reason, "a message is given up");
@@ -94,12 +104,14 @@ async fn work(receiver: String, slack: Slack, mut jobs: mpsc::Receiver<Job>, met
     }
 }
 
-async fn deliver(slack: &Slack, workload: &Key, message: &Message) -> Result<(), String> {
+async fn deliver(slack: &Slack, workload: &Key, message: &Message, deadline: Instant) -> Result<(), String> {
     let body = slack::payload(workload, message);
-    let deadline = Instant::now() + GIVE_UP;
     let mut pause = FIRST_PAUSE;
-    let mut last = String::new();
+    let mut last = "it waited too long behind others".to_owned();
     for attempt in 1..=TRIES {
+        if Instant::now() > deadline {
+            break;
+        }
         match slack::post(slack, &body).await {
             Ok(()) => return Ok(()),
             Err(Failure::Lasting(reason)) => return Err(reason),
@@ -116,4 +128,53 @@ async fn deliver(slack: &Slack, workload: &Key, message: &Message) -> Result<(),
         }
     }
     Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use siskin_core::{
+        configuration::Address,
+        policy::{GoDuration, Topic},
+    };
+
+    use super::*;
+
+    fn key() -> Key {
+        Key { namespace: "payments".into(), name: "db".into() }
+    }
+
+    fn message(seq: u64, receiver: &str) -> Message {
+        Message { seq, topic: Topic::Failed, text: "failed".into(), receivers: [receiver.to_owned()].into() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn behind_a_dead_receiver_no_message_waits_longer_than_ten_minutes() {
+        let slack =
+            Slack { address: Address::File("/nonexistent/url".into()), timeout: GoDuration::from_secs(5) };
+        let metrics = Metrics::default();
+        let messenger = Messenger::start(vec![Receiver { name: "team".into(), slack }], &metrics);
+        let (done, mut over) = mpsc::channel(32);
+        let began = Instant::now();
+        for seq in 1..=20 {
+            assert!(messenger.send("team", &key(), &message(seq, "team"), &done));
+        }
+        for seq in 1..=20 {
+            assert_eq!(over.recv().await, Some(Delivered { receiver: "team".into(), seq }));
+        }
+        assert!(began.elapsed() <= GIVE_UP, "{:?}", began.elapsed());
+        assert!(
+            metrics.render(&[]).contains("siskin_messages_total{receiver=\"team\",result=\"given_up\"} 20")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_message_to_an_unknown_receiver_is_over_at_once() {
+        let messenger = Messenger::start(Vec::new(), &Metrics::default());
+        let (done, mut over) = mpsc::channel(32);
+        for seq in 1..=2 {
+            assert!(messenger.send("nobody", &key(), &message(seq, "nobody"), &done));
+            assert_eq!(over.recv().await, Some(Delivered { receiver: "nobody".into(), seq }));
+        }
+        assert_eq!(messenger.unknown.lock().unwrap().len(), 1);
+    }
 }

@@ -63,8 +63,10 @@ pub static WORKLOAD_INFO: Family = gauge("siskin_workload_info", "1 for each wor
 /// Its phase.
 pub static PHASE: Family = gauge("siskin_workload_phase", "1 for the phase a workload is in.");
 /// Its problem.
-pub static PROBLEM: Family =
-    gauge("siskin_workload_problem", "1 while a workload waits for a person, by reason.");
+pub static PROBLEM: Family = gauge(
+    "siskin_workload_problem",
+    "1 while a workload waits for a person, or can't be seen or written, by reason.",
+);
 /// Its rollouts.
 pub static ROLLOUTS: Family =
     counter("siskin_rollouts_total", "Ended rollouts that this process has seen, by outcome.");

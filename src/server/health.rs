@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use siskin_core::time::Instant;
+
 use crate::clock;
 
 /// A watch renews itself at least once a minute; after this long without, something is broken for good.
@@ -29,7 +31,7 @@ struct Registry {
 #[derive(Debug)]
 struct Watch {
     name: String,
-    /// Not ready before its first list.
+    /// The process is of no use without it: not ready before its first list, not alive when it is silent.
     essential: bool,
     renewed: AtomicU64,
     synced: AtomicBool,
@@ -57,15 +59,26 @@ pub struct Busy(Arc<Worker>);
 impl Age {
     /// The view is current now.
     pub fn renew(&self) {
-        self.0.renewed.store(millis(), Relaxed);
+        self.0.renewed.store(millis(clock::mono()), Relaxed);
         self.0.synced.store(true, Relaxed);
+    }
+
+    /// How long ago the view was current.
+    pub fn silent_for(&self, now: Instant) -> Duration {
+        self.0.silent_for(now)
+    }
+}
+
+impl Watch {
+    fn silent_for(&self, now: Instant) -> Duration {
+        since(millis(now), self.renewed.load(Relaxed))
     }
 }
 
 impl Pulse {
     /// Work begins; it ends when the guard is dropped.
     pub fn busy(&self) -> Busy {
-        self.0.busy_since.store(millis().max(1), Relaxed);
+        self.0.busy_since.store(millis(clock::mono()).max(1), Relaxed);
         Busy(self.0.clone())
     }
 }
@@ -77,11 +90,11 @@ impl Drop for Busy {
 }
 
 impl Health {
-    /// Counts a watch in. `essential`: the process isn't ready before it has listed once.
+    /// Counts a watch in. `essential`: the process isn't ready before it has listed once, and not alive when it
+    /// falls silent.
     pub fn watch(&self, name: String, essential: bool) -> Age {
-        let watch =
-            Watch { name, essential, renewed: AtomicU64::new(millis()), synced: AtomicBool::new(false) };
-        let watch = Arc::new(watch);
+        let renewed = AtomicU64::new(millis(clock::mono()));
+        let watch = Arc::new(Watch { name, essential, renewed, synced: AtomicBool::new(false) });
         enroll(&self.0.watches, &watch);
         Age(watch)
     }
@@ -100,23 +113,23 @@ impl Health {
 
     /// The age of each watch in seconds.
     pub fn ages(&self) -> Vec<(String, f64)> {
-        let now = millis();
-        let age =
-            |watch: Arc<Watch>| (watch.name.clone(), since(now, watch.renewed.load(Relaxed)).as_secs_f64());
+        let now = clock::mono();
+        let age = |watch: Arc<Watch>| (watch.name.clone(), watch.silent_for(now).as_secs_f64());
         living(&self.0.watches).map(age).collect()
     }
 
-    /// `Err` with the reason if a restart would help.
-    pub fn live(&self) -> Result<(), String> {
-        let now = millis();
+    /// `Err` with the reason if a restart would help. One workload's pods that can't be watched are no reason:
+    /// its worker tells of it, and all others go on.
+    pub fn live(&self, now: Instant) -> Result<(), String> {
         for worker in living(&self.0.workers) {
             let busy_since = worker.busy_since.load(Relaxed);
-            if busy_since != 0 && since(now, busy_since) > STUCK_WORK {
-                return Err(format!("{} is stuck for {}s", worker.name, since(now, busy_since).as_secs()));
+            let busy = since(millis(now), busy_since);
+            if busy_since != 0 && busy > STUCK_WORK {
+                return Err(format!("{} is stuck for {}s", worker.name, busy.as_secs()));
             }
         }
-        for watch in living(&self.0.watches) {
-            let age = since(now, watch.renewed.load(Relaxed));
+        for watch in living(&self.0.watches).filter(|watch| watch.essential) {
+            let age = watch.silent_for(now);
             if age > DEAD_WATCH {
                 return Err(format!("the watch of {} is silent for {}s", watch.name, age.as_secs()));
             }
@@ -136,8 +149,8 @@ impl Health {
     }
 }
 
-fn millis() -> u64 {
-    u64::try_from(clock::mono().0.as_millis()).unwrap_or(u64::MAX)
+fn millis(at: Instant) -> u64 {
+    u64::try_from(at.0.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn since(now: u64, then: u64) -> Duration {
@@ -185,6 +198,37 @@ mod tests {
         let pulse = health.worker("payments/db".into());
         drop(pulse.busy());
         assert_eq!(pulse.0.busy_since.load(Relaxed), 0);
-        assert_eq!(health.live(), Ok(()));
+        assert_eq!(health.live(later(STUCK_WORK)), Ok(()));
+    }
+
+    /// A moment that is more than `wait` away.
+    fn later(wait: Duration) -> Instant {
+        clock::mono() + wait + Duration::from_secs(1)
+    }
+
+    #[test]
+    fn a_stuck_worker_is_a_reason_to_restart() {
+        let health = Health::default();
+        let pulse = health.worker("the worker of payments/db".into());
+        let _busy = pulse.busy();
+        assert_eq!(health.live(clock::mono()), Ok(()));
+        assert!(health.live(later(STUCK_WORK)).unwrap_err().contains("the worker of payments/db is stuck"));
+    }
+
+    #[test]
+    fn a_silent_essential_watch_is_a_reason_to_restart() {
+        let health = Health::default();
+        let watch = health.watch("statefulsets".into(), true);
+        watch.renew();
+        assert_eq!(health.live(clock::mono()), Ok(()));
+        assert!(health.live(later(DEAD_WATCH)).unwrap_err().contains("the watch of statefulsets is silent"));
+    }
+
+    #[test]
+    fn a_silent_watch_of_one_workload_s_pods_restarts_nobody() {
+        let health = Health::default();
+        let pods = health.watch("pods of payments/db".into(), false);
+        assert_eq!(health.live(later(DEAD_WATCH)), Ok(()));
+        assert!(pods.silent_for(later(DEAD_WATCH)) > DEAD_WATCH);
     }
 }

@@ -24,7 +24,7 @@ use crate::{
 /// latest then, so this bounds how long the view may be frozen.
 const WATCH_SECONDS: u32 = 60;
 /// Without anything for this long (bookmarks come once a minute) the connection counts as dead.
-const SILENCE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 10);
+pub const SILENCE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 10);
 /// A watch that ends sooner is no good one; the next is opened after a pause.
 const GOOD_WATCH: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);

@@ -1,0 +1,125 @@
+//! A worker against an API server that refuses.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use http::{Method, Request, Response};
+use kube::{Client, client::Body};
+use serde_json::{Value, json};
+use siskin_core::policy::Library;
+use tokio::sync::watch;
+
+use super::{Context, driver::Driver, observation::Observation};
+use crate::{
+    act::{Act, Kill},
+    clock,
+    cluster::Cluster,
+    report::{events::Events, messages::Messenger, metrics::Metrics},
+    server::health::Health,
+    watch::statefulsets::{Key, Managed, Whole},
+};
+
+/// Shows one StatefulSet without pods, refuses every patch, and keeps what it was sent.
+#[derive(Clone, Default)]
+struct Refusing {
+    patches: Arc<Mutex<u32>>,
+    events: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Refusing {
+    fn cluster(&self, metrics: &Metrics) -> Cluster {
+        let server = self.clone();
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let server = server.clone();
+            async move { server.answer(request).await }
+        });
+        Cluster::with(Client::new(service, "default"), "test", metrics.clone())
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Result<Response<Body>, http::Error> {
+        let (parts, body) = request.into_parts();
+        let (status, answer) = match parts.method {
+            Method::PATCH => {
+                *self.patches.lock().unwrap() += 1;
+                (403, json!({ "kind": "Status", "status": "Failure", "code": 403, "message": "not allowed" }))
+            }
+            Method::POST => {
+                let body = body.collect_bytes().await.unwrap();
+                self.events.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+                (201, json!({}))
+            }
+            _ if parts.uri.query().is_some_and(|query| query.contains("watch=true")) => {
+                return std::future::pending().await;
+            }
+            _ if parts.uri.path().ends_with("/db") => (200, statefulset()),
+            _ => (200, json!({ "metadata": { "resourceVersion": "9" }, "items": [] })),
+        };
+        Response::builder().status(status).body(Body::from(answer.to_string().into_bytes()))
+    }
+}
+
+fn statefulset() -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet",
+        "metadata": {
+            "name": "db", "namespace": "payments", "uid": "u-1", "resourceVersion": "7", "generation": 1,
+            "annotations": { "siskin.dev/policy": "standard" },
+        },
+        "spec": { "replicas": 0, "selector": { "matchLabels": { "app": "db" } }, "template": {} },
+        "status": { "observedGeneration": 1 },
+    })
+}
+
+fn managed() -> Managed {
+    serde_json::from_value::<Whole>(statefulset()).unwrap().0
+}
+
+fn key() -> Key {
+    Key { namespace: "payments".into(), name: "db".into() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_refused_again_and_again_is_told_once() {
+    let (server, metrics) = (Refusing::default(), Metrics::default());
+    let cluster = server.cluster(&metrics);
+    let (_stopping, stop) = watch::channel(false);
+    let (_library, policies) = watch::channel(Arc::new(Library::default()));
+    let context = Context {
+        act: Act::new(cluster.clone(), metrics.clone(), Kill::default()),
+        policies,
+        events: Events::start(cluster.clone(), metrics.clone()),
+        messenger: Messenger::start(Vec::new(), &metrics),
+        cluster,
+        metrics: metrics.clone(),
+        health: Health::default(),
+        stop,
+    };
+    let (_inbox, seen) = watch::channel(Arc::new(managed()));
+    let working = tokio::spawn(Driver::new(Arc::new(context), key(), seen).run());
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    assert!(*server.patches.lock().unwrap() > 5);
+    let events = server.events.lock().unwrap().clone();
+    let told = events.iter().filter(|event| event["reason"] == "WriteFailed").collect::<Vec<_>>();
+    assert_eq!(told.len(), 1, "{events:?}");
+    assert!(told[0]["note"].as_str().unwrap().contains("not allowed"));
+    let problem = "siskin_workload_problem{namespace=\"payments\",workload=\"db\",reason=\"WriteFailed\"} 1";
+    assert!(metrics.render(&[]).contains(problem));
+    working.abort();
+}
+
+#[tokio::test]
+async fn what_stays_unseen_for_ten_seconds_is_worth_telling() {
+    let (server, metrics) = (Refusing::default(), Metrics::default());
+    let cluster = server.cluster(&metrics);
+    let managed = managed();
+    let mut observation = Observation::start(&cluster, &Health::default(), &key(), &managed);
+    assert!(observation.detail(&cluster, &managed, false).await.is_none(), "nothing is listed yet");
+    let later = |seconds| clock::mono() + Duration::from_secs(seconds);
+    assert_eq!(observation.missing(later(5)), None);
+    assert_eq!(observation.missing(later(10)), Some("its pods can't be listed"));
+    observation.changed().await;
+    assert!(observation.detail(&cluster, &managed, false).await.is_some());
+    assert_eq!(observation.missing(later(10)), None);
+}
