@@ -44,6 +44,14 @@ impl Siskin {
         Ok(siskin)
     }
 
+    /// Writes a policy file while it runs, or takes it away.
+    pub async fn set_policy(&self, file: &str, text: Option<&str>) -> Result<(), Failure> {
+        let policies: Api<ConfigMap> = Api::namespaced(self.bench.client.clone(), NAMESPACE);
+        let patch = json!({ "data": { file: text } });
+        policies.patch("siskin-policies", &PatchParams::default(), &Patch::Merge(patch)).await?;
+        Ok(())
+    }
+
     fn policies(&self) -> Result<BTreeMap<String, String>, Failure> {
         let folder = self.bench.layout.bench.join("policies");
         let unreadable = |error| Failure::Untrue(format!("{} can't be read: {error}", folder.display()));

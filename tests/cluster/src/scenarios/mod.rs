@@ -121,6 +121,11 @@ pub const ALL: &[Scenario] = &[
     scenario!("opt-in-mixed", opting::mixed, "opted in with pods of two versions"),
     scenario!("opt-in-broken", opting::broken_install, "a first install that never worked is mended"),
     scenario!("policy-unknown", opting::unknown_policy, "a policy that doesn't exist: parked and told"),
+    scenario!(
+        "policy-late",
+        opting::late_policy,
+        "a policy that comes while Siskin runs: what waited rolls out"
+    ),
     scenario!("policy-renamed", opting::renamed, "another policy in the middle is for the next rollout"),
     scenario!("policy-removed", opting::removed, "the policy taken away in the middle: back, then out"),
     scenario!("state-garbled", state::garbled, "the state can't be read"),

@@ -47,6 +47,22 @@ pub async fn unknown_policy(world: &mut World) -> Result<(), Failure> {
     ensure(events.contains("nowhere"), || "no Event names the policy that is missing".into())
 }
 
+/// A policy that comes while Siskin runs: what waited for it rolls out.
+pub async fn late_policy(world: &mut World) -> Result<(), Failure> {
+    let db = world.create(Visits::new("db").policy("late")).await?;
+    db.until("parked", 30, |set| set.parked() && set.all_ready_on("v1")).await?;
+    world.load(&db, 50).await?;
+    db.set_version("v2").await?;
+    db.stays("all pods on v1", 5, |set| set.parked() && set.pods().len() == set.ready_on("v1")).await?;
+    let policy = include_str!("../../policies/in-place.yaml").replace("name: in-place", "name: late");
+    let siskin = world.siskin()?;
+    siskin.set_policy("late.yaml", Some(&policy)).await?;
+    db.ends_on("v2");
+    // The kubelet brings a changed ConfigMap to a running pod within about a minute and a half.
+    db.until_at_rest_on("v2", 240).await?;
+    siskin.set_policy("late.yaml", None).await
+}
+
 /// Another policy in the middle: it is for the next rollout.
 pub async fn renamed(world: &mut World) -> Result<(), Failure> {
     let db = baking(world).await?;
