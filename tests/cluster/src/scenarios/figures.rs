@@ -128,7 +128,10 @@ fn spread(
 ) -> (f64, f64) {
     times.sort_unstable();
     let seconds = |time: Option<&Duration>| time.map_or(0.0, Duration::as_secs_f64);
-    let (median, worst) = (seconds(times.get(times.len() / 2)), seconds(times.last()));
+    // Of an even number of times, the median is the mean of the two in the middle.
+    let (upper, lower) = (times.len() / 2, times.len().saturating_sub(1) / 2);
+    let median = f64::midpoint(seconds(times.get(lower)), seconds(times.get(upper)));
+    let worst = seconds(times.last());
     let against = |value: f64, bound: f64| match bound {
         f64::MAX => String::new(),
         _ if value <= bound => format!(" (at most {bound:.1}: met)"),
