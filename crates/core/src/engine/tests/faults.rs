@@ -144,7 +144,9 @@ fn settle(world: &mut World) {
             None if at_rest => return,
             _ => {}
         }
-        if world.told_last("PausedMixedRevisions") {
+        // Without a stable revision a person names one; a revision that was rolled back is not adopted in silence.
+        let nameless = world.annotation("stable").is_none() && world.told_last("PausedStateLost");
+        if nameless || world.told_last("PausedMixedRevisions") {
             let current = world.sts.current_revision.clone().unwrap();
             world.annotate("promote", &current.0);
             continue;
@@ -178,7 +180,7 @@ fn harmless() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn while_nobody_else_takes_pods_down_one_at_most_is_down(
@@ -212,7 +214,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn when_faults_stop_every_rollout_ends_and_every_pod_is_stable(
