@@ -5,7 +5,7 @@ use std::{ops::Range, time::Duration};
 
 use super::{
     forward::millis,
-    turn::{Turn, brief},
+    turn::{LOOK, Turn, brief},
 };
 use crate::{
     decision::{Note, TemplatePatch},
@@ -15,8 +15,6 @@ use crate::{
     strategy::compile,
     template,
 };
-
-const LOOK: Duration = Duration::from_secs(1);
 
 impl<'a> Turn<'a> {
     /// Decides on the way back; the caller then lets [`Self::walk_back`] take its first step.

@@ -1,15 +1,14 @@
 //! The end of the way forward: the canary revision becomes the stable one, Kubernetes and the replicas are brought to it.
 
-use std::time::Duration;
-
-use super::{forward::Template, turn::Turn};
+use super::{
+    forward::Template,
+    turn::{LOOK, Turn},
+};
 use crate::{
     decision::{Note, Write},
     facts::{Pod, Revision, RevisionVerdict},
     state::{HISTORY, Past, Phase},
 };
-
-const LOOK: Duration = Duration::from_secs(1);
 
 impl Turn<'_> {
     /// Every pod runs the canary revision and was judged: the verdict first, then the stable revision and the state in

@@ -1,8 +1,8 @@
-//! Forward: open a step while its pods change, park, bake, go on; at the end make the canary revision stable.
+//! Forward: open a step while its pods change, park, bake, go on.
 
 use std::time::Duration;
 
-use super::turn::Turn;
+use super::turn::{LOOK, Turn};
 use crate::{
     checks::{Outcome, Verdict},
     command::PAUSED,
@@ -12,9 +12,6 @@ use crate::{
     state::{Cause, Pause, PauseReason, Phase},
     strategy::{Exposure, Plan, PlannedStep, compile},
 };
-
-/// Forward phases are looked at at least this often: deadlines pass without an event.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// A check without data acts (`onNoData`) only after this long: a probe may miss one turn.
 const NO_DATA_GRACE: Duration = Duration::from_secs(10);

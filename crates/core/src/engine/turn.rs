@@ -17,6 +17,9 @@ use crate::{
 /// A longer silence between two steps than this counts nothing towards a bake: nobody watched.
 const MAX_GAP: Duration = Duration::from_secs(3);
 
+/// Everything but rest is looked at at least this often: deadlines pass without an event.
+pub(super) const LOOK: Duration = Duration::from_secs(1);
+
 /// A delete whose effect is not seen after this long is sent again.
 const DELETE_AGAIN: Duration = Duration::from_secs(5);
 

@@ -88,20 +88,26 @@ fn mixed_revisions_wait_until_a_person_names_the_stable_one() {
     }
 }
 
+/// A first install of v2, whose pods never get ready, not opted in.
+fn broken_install(replicas: u32, ordered: bool) -> World {
+    let mut world = World::new(replicas, in_place());
+    world.scale(0, Writer::Unknown);
+    world.down = true;
+    world.run(5);
+    world.broken.insert("v2".to_owned());
+    world.release("v2");
+    world.run(1);
+    world.scale(replicas, Writer::Unknown);
+    world.sts.parallel = !ordered;
+    world.run(5);
+    world.down = false;
+    world
+}
+
 #[test]
 fn a_broken_first_install_is_replaced_at_once() {
     for ordered in [false, true] {
-        let mut world = World::new(3, in_place());
-        world.scale(0, Writer::Unknown);
-        world.down = true;
-        world.run(5);
-        world.broken.insert("v2".to_owned());
-        world.release("v2");
-        world.run(1);
-        world.scale(3, Writer::Unknown);
-        world.sts.parallel = !ordered;
-        world.run(5);
-        world.down = false;
+        let mut world = broken_install(3, ordered);
         world.annotate("policy", "test");
         world.run(5);
         assert_eq!(world.phase(), Phase::Installing);
@@ -359,16 +365,7 @@ fn a_message_that_arrived_is_written_down_once() {
 
 #[test]
 fn a_broken_first_install_waits_for_a_policy_that_loads() {
-    let mut world = World::new(2, in_place());
-    world.scale(0, Writer::Unknown);
-    world.down = true;
-    world.run(5);
-    world.broken.insert("v2".to_owned());
-    world.release("v2");
-    world.run(1);
-    world.scale(2, Writer::Unknown);
-    world.run(5);
-    world.down = false;
+    let mut world = broken_install(2, false);
     world.policy = PolicyFact::Unusable { name: "test".to_owned(), reason: "a typo".to_owned() };
     world.annotate("policy", "test");
     world.release("v3");

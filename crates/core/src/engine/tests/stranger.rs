@@ -1,7 +1,5 @@
 //! What strangers write: states, admission policies, absurd sizes.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use super::world::{World, canary, in_place, policy, seconds, surge};
@@ -144,8 +142,7 @@ fn a_billion_replicas_are_refused_before_they_are_planned() {
     world.sts.replicas = i32::MAX as u32;
     let now = Now::default();
     let facts = world.facts();
-    let started = std::time::Instant::now();
     let decision = step(&world.state, &facts, &[], &Verdicts::default(), &[], now);
-    assert!(started.elapsed() < Duration::from_secs(5));
-    assert!(decision.problem.is_some());
+    // Planned, it would take all memory.
+    assert_eq!(decision.problem.map(|problem| problem.reason), Some("TooManyReplicas"));
 }
