@@ -50,6 +50,9 @@ pub fn start_api(layout: &Layout) -> Result<(), Error> {
         format!("--service-account-signing-key-file={pki}/sa.key"),
         "--allow-privileged=true".into(),
         "--kubelet-preferred-address-types=InternalIP".into(),
+        // On by default from 1.36 on; without a policy they do nothing.
+        "--feature-gates=MutatingAdmissionPolicy=true".into(),
+        "--runtime-config=admissionregistration.k8s.io/v1beta1=true".into(),
     ];
     daemons::start(layout, API, &layout.kubernetes(API), &api)
 }
