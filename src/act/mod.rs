@@ -26,6 +26,9 @@ pub enum WriteError {
         "{0}; the policy says `claims: Discard`, which needs the Role `siskin-claim-deletion` in this namespace"
     )]
     MayNotDeleteClaims(#[source] Error),
+    /// A list of released revisions was to be written.
+    #[error("this release keeps no lists of released revisions for the pod guard")]
+    NoGuard,
 }
 
 /// Carries writes out.
@@ -48,6 +51,7 @@ impl Act {
         let label = match &result {
             Ok(_) => "ok",
             Err(WriteError::Api(error) | WriteError::MayNotDeleteClaims(error)) => error.category(),
+            Err(WriteError::NoGuard) => "unsupported",
         };
         self.metrics.count(&WRITES, &[("kind", kind(write)), ("result", label)]);
         if result.is_ok() {
@@ -81,6 +85,7 @@ impl Act {
                     result => Ok(result.map(|()| None)?),
                 }
             }
+            Write::Guard { .. } | Write::DeleteGuard { .. } => Err(WriteError::NoGuard),
         }
     }
 
@@ -100,5 +105,6 @@ pub fn kind(write: &Write) -> &'static str {
         Write::Verdict { .. } => "verdict",
         Write::DeletePod { .. } => "pod",
         Write::DeleteClaim { .. } => "claim",
+        Write::Guard { .. } | Write::DeleteGuard { .. } => "guard",
     }
 }

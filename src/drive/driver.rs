@@ -250,7 +250,8 @@ impl Driver {
         };
         let workload = self.managed.workload.clone();
         let policy = policies::fact(&self.context.policies.borrow(), &workload);
-        Facts { hold: hold(&workload), workload, policy, detail }
+        let hold = self.observe.hold.then(|| hold(&workload));
+        Facts { hold, guard: None, workload, policy, detail }
     }
 
     /// Writes in their order; the state is taken over when the first has succeeded.
@@ -336,7 +337,10 @@ impl Driver {
             }
             // It was not sent, so there is nothing whose effect to wait for.
             Write::DeletePod { uid, .. } => drop(self.state.memory.deleted.remove(uid)),
-            Write::Anchor(_) | Write::DeleteClaim { .. } => {}
+            Write::Anchor(_)
+            | Write::DeleteClaim { .. }
+            | Write::Guard { .. }
+            | Write::DeleteGuard { .. } => {}
         }
         self.unsure = true;
     }
@@ -412,7 +416,7 @@ impl Driver {
             let Context { cluster, health, .. } = &*self.context;
             self.observation = Some(Observation::start(cluster, health, &self.key, &self.managed));
         }
-        let closer = observe.claims && !self.observe.claims;
+        let closer = observe.claims && !self.observe.claims || observe.hold && !self.observe.hold;
         self.observe = observe;
         closer
     }

@@ -1,6 +1,10 @@
 //! What a step of the engine wants done: data, carried out by others.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 
 use serde_json::{Map, Value, json};
 
@@ -41,6 +45,8 @@ pub struct Observe {
     pub detail: bool,
     /// Claims too.
     pub claims: bool,
+    /// Whether the hold protects the workload, which costs a request: the next step needs to know.
+    pub hold: bool,
 }
 
 /// One write to the cluster.
@@ -72,6 +78,18 @@ pub enum Write {
         name: String,
         /// The precondition.
         uid: Uid,
+    },
+    /// The list of released revisions ([`crate::facts::Guard`]).
+    Guard {
+        /// The precondition of the merge patch; `None` creates the list, which must not exist.
+        resource_version: Option<String>,
+        /// All that it is to allow.
+        allowed: BTreeSet<Revision>,
+    },
+    /// Deletes the list of released revisions.
+    DeleteGuard {
+        /// The precondition.
+        resource_version: String,
     },
 }
 

@@ -1,6 +1,6 @@
 //! What is known of a workload, as the engine needs it: no Kubernetes types, nothing that isn't read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -53,8 +53,21 @@ pub struct Facts {
     pub policy: PolicyFact,
     /// Pods, revisions and claims; `None` while they are not observed (at rest).
     pub detail: Option<Detail>,
-    /// Whether `currentRevision` is held at the stable revision by an admission policy, as probed by a dry run.
-    pub hold: bool,
+    /// Whether `currentRevision` is held at the stable revision by an admission policy, as probed by a dry run for
+    /// this very step; `None`: the step before didn't ask ([`crate::decision::Observe::hold`]).
+    pub hold: Option<bool>,
+    /// The workload's list of released revisions, as it is now; `None`: this installation keeps no such lists.
+    pub guard: Option<Guard>,
+}
+
+/// The revisions that pods of a workload may be made of: the `ConfigMap`
+/// `siskin-guard-<statefulset>` that the pod guard, an admission policy, goes by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Guard {
+    /// Its resourceVersion; `None`: there is no list, and every revision may run.
+    pub resource_version: Option<String>,
+    /// What it allows; empty where it doesn't bind this workload (no label, another workload's name).
+    pub allowed: BTreeSet<Revision>,
 }
 
 /// What the annotation `siskin.dev/policy` leads to.

@@ -174,9 +174,14 @@ impl<'a> Turn<'a> {
     /// Kubernetes completes as soon as updated = ready = all = wanted pods. Lowering replicas to N while the canary
     /// pods alone could make up N would complete the canary revision if a stable pod is missing just then, so the
     /// canary pods go first in that case.
-    fn may_lower_replicas(&self) -> bool {
+    fn may_lower_replicas(&mut self) -> bool {
+        self.canary_cannot_complete() || self.hold() == Some(true)
+    }
+
+    /// See [`Self::may_lower_replicas`]; as it is without the hold.
+    fn canary_cannot_complete(&self) -> bool {
         let replicas = self.replicas();
-        if self.rollout().surge == 0 || self.facts.hold || replicas == 0 {
+        if self.rollout().surge == 0 || replicas == 0 {
             return true;
         }
         let stable = self.record().stable.as_ref();

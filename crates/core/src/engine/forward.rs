@@ -275,14 +275,26 @@ impl Turn<'_> {
             if !self.may_open(step.exposure) {
                 return;
             }
+            let Some(irrevocable) = self.is_irrevocable(step.exposure) else { return };
             self.say(Note::StepOpening {
                 step: step.name.clone(),
                 exposure: step.exposure.to_string(),
-                irrevocable: self.completed() || !self.facts.hold && step.exposure.in_place >= replicas,
+                irrevocable,
             });
         }
         self.rollout_mut().surge = step.exposure.surge;
         self.partition = Some(partition);
+    }
+
+    /// Kubernetes can complete the canary revision in such a step, or has done so before; `None`: to be asked.
+    fn is_irrevocable(&mut self, exposure: Exposure) -> Option<bool> {
+        if self.completed() {
+            return Some(true);
+        }
+        if exposure.in_place < self.replicas() {
+            return Some(false);
+        }
+        self.hold().map(|held| !held)
     }
 
     /// Every index of the exposure is a live canary pod.

@@ -200,6 +200,12 @@ impl<'a> Turn<'a> {
         self.detail.is_some()
     }
 
+    /// Whether an admission policy holds `currentRevision` at the stable revision; asks if it isn't known for this step.
+    pub(super) fn hold(&mut self) -> Option<bool> {
+        self.observe.hold = self.facts.hold.is_none();
+        self.facts.hold
+    }
+
     /// Deletes a pod by its UID, if nothing else is done in this step.
     pub(super) fn delete_pod(&mut self, pod: &Pod) {
         if self.effect.is_none() {

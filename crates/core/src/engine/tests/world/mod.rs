@@ -55,6 +55,8 @@ pub struct World {
     /// The engine isn't running.
     pub down: bool,
     pub hold: bool,
+    /// The last decision asked whether the hold is there.
+    asked_for_hold: bool,
     /// No check of a Ready canary pod has data; the evidence says since when, as a real one does.
     pub silent: bool,
     /// Another release of Kubernetes: the same template gets another name.
@@ -136,6 +138,7 @@ impl World {
             die_after: None,
             down: true,
             hold: false,
+            asked_for_hold: false,
             silent: false,
             rehashed: false,
             admission: None,
@@ -245,6 +248,7 @@ impl World {
     /// The engine's process is replaced by a new one.
     pub fn restart(&mut self) {
         self.state = State::load(&self.sts).0;
+        self.asked_for_hold = false;
         self.down = false;
     }
 
@@ -402,7 +406,8 @@ impl World {
             claims_read: Some(self.wall()),
             may_delete_claims: self.may_delete_claims,
         };
-        Facts { workload: self.sts.clone(), policy, detail: Some(detail), hold: self.hold }
+        let hold = self.asked_for_hold.then_some(self.hold);
+        Facts { workload: self.sts.clone(), policy, detail: Some(detail), hold, guard: None }
     }
 
     fn verdicts(&self) -> Verdicts {
@@ -445,6 +450,7 @@ impl World {
     /// Carries a decision out; true if there was something to write.
     fn act(&mut self, decision: Decision) -> bool {
         let wrote = !decision.writes.is_empty();
+        self.asked_for_hold = decision.observe.hold;
         self.state.memory.refusal = None;
         for (index, write) in decision.writes.into_iter().enumerate() {
             if index == 0
@@ -475,7 +481,7 @@ impl World {
             self.check_rolled_back();
         }
         self.told.extend(decision.notes);
-        wrote
+        wrote || self.asked_for_hold
     }
 
     /// Rolled back is said only when every pod is on the stable revision and ready.
@@ -505,6 +511,7 @@ impl World {
                 let claim = self.claims.iter_mut().find(|claim| claim.name == name && claim.uid == uid);
                 claim.expect("a claim").terminating = true;
             }
+            Write::Guard { .. } | Write::DeleteGuard { .. } => unreachable!("no lists are kept"),
         }
     }
 
