@@ -3,6 +3,8 @@
 //! Nothing is retried here. What a failed write means is known only to the one who asked for it: the next step
 //! is always to read again and decide again.
 
+mod review;
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt};
@@ -149,20 +151,43 @@ pub enum Resource {
     Claims,
     /// Events (events.k8s.io).
     Events,
+    /// `ValidatingAdmissionPolicies`.
+    ValidatingPolicies,
+    /// `MutatingAdmissionPolicies` (Kubernetes 1.36).
+    MutatingPolicies,
+    /// `MutatingAdmissionPolicies`, their beta (Kubernetes 1.34 and 1.35).
+    MutatingPoliciesBeta,
 }
 
 impl Resource {
     fn path(self, namespace: Option<&str>) -> String {
-        let (group, plural) = match self {
-            Self::StatefulSets => ("apis/apps/v1", "statefulsets"),
-            Self::Pods => ("api/v1", "pods"),
-            Self::ControllerRevisions => ("apis/apps/v1", "controllerrevisions"),
-            Self::Claims => ("api/v1", "persistentvolumeclaims"),
-            Self::Events => ("apis/events.k8s.io/v1", "events"),
-        };
+        let (group, plural) = (self.group(), self.plural());
         match namespace {
             Some(namespace) => format!("/{group}/namespaces/{namespace}/{plural}"),
             None => format!("/{group}/{plural}"),
+        }
+    }
+
+    fn group(self) -> &'static str {
+        match self {
+            Self::StatefulSets | Self::ControllerRevisions => "apis/apps/v1",
+            Self::Pods | Self::Claims => "api/v1",
+            Self::Events => "apis/events.k8s.io/v1",
+            Self::ValidatingPolicies | Self::MutatingPolicies => "apis/admissionregistration.k8s.io/v1",
+            Self::MutatingPoliciesBeta => "apis/admissionregistration.k8s.io/v1beta1",
+        }
+    }
+
+    /// The name in paths and rights.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::StatefulSets => "statefulsets",
+            Self::Pods => "pods",
+            Self::ControllerRevisions => "controllerrevisions",
+            Self::Claims => "persistentvolumeclaims",
+            Self::Events => "events",
+            Self::ValidatingPolicies => "validatingadmissionpolicies",
+            Self::MutatingPolicies | Self::MutatingPoliciesBeta => "mutatingadmissionpolicies",
         }
     }
 
@@ -173,6 +198,8 @@ impl Resource {
             Self::ControllerRevisions => "ControllerRevision",
             Self::Claims => "PersistentVolumeClaim",
             Self::Events => "Event",
+            Self::ValidatingPolicies => "ValidatingAdmissionPolicy",
+            Self::MutatingPolicies | Self::MutatingPoliciesBeta => "MutatingAdmissionPolicy",
         }
     }
 }
@@ -288,7 +315,7 @@ impl Cluster {
             ListParams { label_selector: scope.selector.clone(), ..ListParams::default() }.limit(PAGE);
         let mut listed = Listed { items: Vec::new(), resource_version: String::new() };
         loop {
-            let call = format!("list {}s", scope.resource.singular());
+            let call = format!("list {}", scope.resource.plural());
             let page: Page<T> = self.call(&self.reads, call, list(&request, &params)).await?;
             listed.items.extend(page.items);
             listed.resource_version = page.metadata.resource_version;
@@ -309,7 +336,7 @@ impl Cluster {
     where
         T: Clone + DeserializeOwned + Send + 'static,
     {
-        let call = format!("watch {}s", scope.resource.singular());
+        let call = format!("watch {}", scope.resource.plural());
         let params = WatchParams {
             label_selector: scope.selector.clone(),
             timeout: Some(seconds),
@@ -365,6 +392,26 @@ impl Cluster {
         self.call::<serde::de::IgnoredAny>(&self.writes, call, request).await.map(drop)
     }
 
+    /// Whether the API server knows a resource.
+    pub async fn serves(&self, resource: Resource) -> Result<bool, Error> {
+        #[derive(Deserialize)]
+        struct Resources {
+            resources: Vec<Named>,
+        }
+        #[derive(Deserialize)]
+        struct Named {
+            name: String,
+        }
+        let call = format!("ask for the kinds of {}", resource.group());
+        let request = http::Request::get(format!("/{}", resource.group())).body(Vec::new());
+        let request = request.map_err(kube::core::request::Error::BuildRequest);
+        match self.call::<Resources>(&self.reads, call, request).await {
+            Ok(Resources { resources }) => Ok(resources.iter().any(|named| named.name == resource.plural())),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether this program may delete claims in a namespace.
     pub async fn may_delete_claims(&self, namespace: &str) -> Result<bool, Error> {
         #[derive(Deserialize)]
@@ -390,7 +437,7 @@ impl Cluster {
 
     /// What an error in the stream of a watch means.
     pub fn watch_error(scope: &Scope, status: kube::core::Status) -> Error {
-        Error::new(format!("watch {}s", scope.resource.singular()), kube::Error::Api(Box::new(status)))
+        Error::new(format!("watch {}", scope.resource.plural()), kube::Error::Api(Box::new(status)))
     }
 
     async fn call<T: DeserializeOwned>(

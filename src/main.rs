@@ -1,6 +1,7 @@
 //! Siskin: progressive delivery for Kubernetes' `StatefulSet`s.
 
 mod act;
+mod admission;
 mod cause;
 mod cli;
 mod clock;

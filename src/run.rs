@@ -15,6 +15,7 @@ use tracing::Instrument;
 
 use crate::{
     act::{Act, Kill},
+    admission::policies::follow_identity,
     cluster::{Access, AccessError, Cluster, FIELD_MANAGER, Resource, Scope},
     drive::{Context, Fleet, Seen},
     policies,
@@ -95,6 +96,9 @@ pub async fn run(access: &Access, Run { config, policies, namespaces, listen }: 
     let (stopping, stop) = watch::channel(false);
     let pages = Pages { health: health.clone(), metrics: metrics.clone() };
     tokio::spawn(server::serve(listener, pages, stop.clone()));
+
+    let knowing_who = follow_identity(cluster.clone(), health.clone(), health.identity().clone());
+    tokio::spawn(knowing_who.instrument(tracing::info_span!("admission")));
 
     let (library, in_force) = watch::channel(Arc::new(Library::default()));
     let mut loaded = in_force.clone();

@@ -316,8 +316,9 @@ impl Driver {
     /// A reply that differs from what was sent is a refused write: an admission policy doesn't know us.
     fn check_reply(&mut self, patch: &AnchorPatch, reply: &Workload) {
         if let Some(what) = patch.mismatch(reply) {
-            tracing::error!(what, "the API server changed a write");
-            self.state.refused(what);
+            let user = self.context.health.identity().user().unwrap_or_else(|| "unknown".to_owned());
+            tracing::error!(what, user, "the API server changed a write");
+            self.state.refused(format!("{what} (siskin writes as {user})"));
         }
     }
 

@@ -10,7 +10,7 @@ use std::{
 
 use siskin_core::time::Instant;
 
-use crate::clock;
+use crate::{admission::identity::Identity, clock};
 
 /// A watch renews itself at least once a minute; after this long without, something is broken for good.
 const DEAD_WATCH: Duration = Duration::from_mins(5);
@@ -26,6 +26,7 @@ struct Registry {
     watches: Mutex<Vec<Weak<Watch>>>,
     workers: Mutex<Vec<Weak<Worker>>>,
     policies: AtomicBool,
+    identity: Identity,
 }
 
 #[derive(Debug)]
@@ -111,6 +112,11 @@ impl Health {
         self.0.policies.store(true, Relaxed);
     }
 
+    /// Who this process is, and who the admission policies take for Siskin.
+    pub fn identity(&self) -> &Identity {
+        &self.0.identity
+    }
+
     /// The age of each watch in seconds.
     pub fn ages(&self) -> Vec<(String, f64)> {
         let now = clock::mono();
@@ -137,14 +143,15 @@ impl Health {
         Ok(())
     }
 
-    /// `Err` with the reason until everything was read once.
-    pub fn ready(&self) -> Result<(), String> {
+    /// `Err` with the reason until everything was read once, and while all admission policies take us for a stranger.
+    /// `Ok` with what else people should know.
+    pub fn ready(&self) -> Result<String, String> {
         if !self.0.policies.load(Relaxed) {
             return Err("the policies are not read yet".to_owned());
         }
         match living(&self.0.watches).find(|watch| watch.essential && !watch.synced.load(Relaxed)) {
             Some(watch) => Err(format!("{} are not listed yet", watch.name)),
-            None => Ok(()),
+            None => self.identity().verdict(),
         }
     }
 }
@@ -174,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ready_needs_the_policies_and_every_essential_watch() {
+    fn ready_needs_the_policies_every_essential_watch_and_who_we_are() {
         let health = Health::default();
         let statefulsets = health.watch("statefulsets".into(), true);
         let _pods = health.watch("pods of payments/db".into(), false);
@@ -182,7 +189,12 @@ mod tests {
         health.policies_loaded();
         assert_eq!(health.ready(), Err("statefulsets are not listed yet".into()));
         statefulsets.renew();
-        assert_eq!(health.ready(), Ok(()));
+        assert!(health.ready().unwrap_err().contains("not known yet"));
+        health.identity().is(Ok("robin".into()));
+        health.identity().named([("siskin-park".to_owned(), "robin".to_owned())].into());
+        assert_eq!(health.ready(), Ok("siskin is robin, as the admission policies say".into()));
+        health.identity().named([("siskin-park".to_owned(), "wren".to_owned())].into());
+        assert!(health.ready().is_err());
     }
 
     #[test]

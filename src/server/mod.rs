@@ -44,16 +44,17 @@ pub async fn serve(listener: TcpListener, pages: Pages, mut stop: watch::Receive
 }
 
 async fn healthz(State(pages): State<Pages>) -> Response {
-    verdict(pages.health.live(clock::mono()))
+    verdict(pages.health.live(clock::mono()).map(|()| String::new()))
 }
 
 async fn readyz(State(pages): State<Pages>) -> Response {
     verdict(pages.health.ready())
 }
 
-fn verdict(health: Result<(), String>) -> Response {
+fn verdict(health: Result<String, String>) -> Response {
     match health {
-        Ok(()) => (StatusCode::OK, "ok\n").into_response(),
+        Ok(more) if more.is_empty() => (StatusCode::OK, "ok\n").into_response(),
+        Ok(more) => (StatusCode::OK, format!("ok\n{more}\n")).into_response(),
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
     }
 }

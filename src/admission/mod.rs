@@ -1,0 +1,4 @@
+//! The admission policies of `deploy/admission` as the daemon and `siskin doctor` see them.
+
+pub mod identity;
+pub mod policies;
