@@ -3,6 +3,7 @@
 //! Nothing is retried here. What a failed write means is known only to the one who asked for it: the next step
 //! is always to read again and decide again.
 
+mod dry_run;
 mod review;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};

@@ -31,6 +31,7 @@ use super::{
 };
 use crate::{
     act::{WriteError, kind},
+    admission::hold,
     clock,
     cluster::Resource,
     policies,
@@ -71,6 +72,8 @@ pub struct Driver {
     unsure: bool,
     /// What the engine waits for a person for.
     pub(super) problem: Option<&'static str>,
+    /// Why the hold couldn't be asked for last; logged once.
+    hold_failure: Option<String>,
     /// What is told of the worker itself.
     pub(super) troubles: BTreeSet<Trouble>,
     pub(super) series: metrics::Workload,
@@ -123,6 +126,7 @@ impl Driver {
             rate: Rate::new(Instant::now()),
             unsure: false,
             problem: None,
+            hold_failure: None,
             troubles: BTreeSet::new(),
             managed,
         };
@@ -250,8 +254,19 @@ impl Driver {
         };
         let workload = self.managed.workload.clone();
         let policy = policies::fact(&self.context.policies.borrow(), &workload);
-        let hold = self.observe.hold.then(|| hold(&workload));
+        let hold = if self.observe.hold { Some(self.held(&workload).await) } else { None };
         Facts { hold, guard: None, workload, policy, detail }
+    }
+
+    /// Whether an admission policy holds `currentRevision`, asked anew each time; no where it can't be asked.
+    async fn held(&mut self, workload: &Workload) -> bool {
+        let held = hold::held(&self.context.cluster, workload).await;
+        let failure = held.as_ref().err().map(ToString::to_string);
+        if let Some(why) = failure.as_ref().filter(|why| self.hold_failure.as_ref() != Some(why)) {
+            tracing::warn!(why, "whether the hold protects the workload can't be asked; counts as not");
+        }
+        self.hold_failure = failure;
+        held.unwrap_or(false)
     }
 
     /// Writes in their order; the state is taken over when the first has succeeded.
@@ -421,11 +436,6 @@ impl Driver {
         self.observe = observe;
         closer
     }
-}
-
-/// Whether an admission policy holds `currentRevision` at the stable revision. There are no such policies yet.
-fn hold(_workload: &Workload) -> bool {
-    false
 }
 
 /// resourceVersions are numbers that grow (KEP-5504); a text that isn't one is older than all.
