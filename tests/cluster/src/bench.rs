@@ -3,12 +3,15 @@
 use std::env;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 use tokio::task::block_in_place;
 
+use crate::admission;
 use crate::cluster::{self, Layout};
 use crate::failure::Failure;
 use crate::traffic::Summary;
@@ -25,9 +28,20 @@ pub struct Bench {
     pub external: bool,
     /// Print the timelines of scenarios that pass, too.
     pub timelines: bool,
+    /// Filled when the admission policies are in force.
+    policies: Arc<OnceCell<()>>,
 }
 
 impl Bench {
+    pub fn new(client: Client, layout: Layout, external: bool, timelines: bool) -> Self {
+        Self { client, layout, external, timelines, policies: Arc::default() }
+    }
+
+    /// Installs the admission policies, once.
+    pub async fn policies(&self) -> Result<(), Failure> {
+        self.policies.get_or_try_init(|| admission::install(self)).await.copied()
+    }
+
     /// Runs kubectl as the administrator and returns what it printed.
     pub fn kubectl(&self, arguments: &[&str]) -> Result<String, Failure> {
         let program =

@@ -74,6 +74,16 @@ impl Deployed {
         Ok(created)
     }
 
+    /// Its namespace and name.
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// What was seen in its namespace.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
     fn sets(&self) -> Api<StatefulSet> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }

@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use crate::deployed::{Deployed, Expected, ask};
 use crate::failure::{Failure, ensure};
-use crate::observer::Timeline;
 use crate::traffic::{Outcome, Request};
 use crate::view::Workload;
 
@@ -16,7 +15,7 @@ use crate::view::Workload;
 const SETTLES_WITHIN: u64 = 30;
 
 /// Waits until `deployed` is as it should end, then checks it; `requests` is the traffic that it had.
-pub async fn check(deployed: &Deployed, timeline: &Timeline, requests: &[Request]) -> Result<(), Failure> {
+pub async fn check(deployed: &Deployed, requests: &[Request]) -> Result<(), Failure> {
     let expected = deployed.expected().clone();
     let settled = deployed
         .until("the expected end", SETTLES_WITHIN, |set| {
@@ -27,7 +26,7 @@ pub async fn check(deployed: &Deployed, timeline: &Timeline, requests: &[Request
         let differences = deployed.look(|set| differences(set, &deployed.name, &expected))?;
         return Err(Failure::Untrue(format!("the end is not as expected: {}", differences.join("; "))));
     }
-    data_is_intact(deployed, timeline, requests).await
+    data_is_intact(deployed, requests).await
 }
 
 fn differences(set: Workload<'_>, name: &str, expected: &Expected) -> Vec<String> {
@@ -69,11 +68,8 @@ fn differences(set: Workload<'_>, name: &str, expected: &Expected) -> Vec<String
 }
 
 /// Every pod's file has at least the visits that the pod confirmed since the file's claim came to be.
-async fn data_is_intact(
-    deployed: &Deployed,
-    timeline: &Timeline,
-    requests: &[Request],
-) -> Result<(), Failure> {
+async fn data_is_intact(deployed: &Deployed, requests: &[Request]) -> Result<(), Failure> {
+    let timeline = deployed.timeline();
     let mut confirmed: BTreeMap<&str, Vec<(Instant, u64)>> = BTreeMap::new();
     for request in requests {
         if let Outcome::Counted { pod, visits, .. } = &request.outcome {

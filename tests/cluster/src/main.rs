@@ -1,6 +1,7 @@
 //! Scenarios of Siskin on real Kubernetes, and the cluster they run on. Started by `tests/cluster/run`, which
 //! builds what it needs.
 
+mod admission;
 mod bench;
 mod cluster;
 mod deployed;
@@ -95,7 +96,7 @@ async fn run(arguments: Arguments) -> Result<(), Fatal> {
     if env::var("SISKIN_BENCH_EXTERNAL").is_ok_and(|value| value == "1") {
         let client = Client::try_default().await?;
         return scenarios(
-            &Bench { client, layout, external: true, timelines: arguments.timelines },
+            &Bench::new(client, layout, true, arguments.timelines),
             &chosen(&names)?,
             arguments.jobs,
         )
@@ -118,12 +119,8 @@ async fn run(arguments: Arguments) -> Result<(), Fatal> {
             println!("kubectl is {}", layout.kubernetes("kubectl").display());
             return Ok(());
         }
-        scenarios(
-            &Bench { client, layout: layout.clone(), external: false, timelines: arguments.timelines },
-            &chosen,
-            arguments.jobs,
-        )
-        .await
+        scenarios(&Bench::new(client, layout.clone(), false, arguments.timelines), &chosen, arguments.jobs)
+            .await
     };
     let ended = tokio::select! {
         ended = work => ended,

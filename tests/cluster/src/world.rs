@@ -1,6 +1,6 @@
 //! What one scenario has: a namespace of its own, sample applications, traffic, and Siskin.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 use tokio::time::sleep;
 
+use crate::admission::Protection;
 use crate::bench::Bench;
 use crate::deployed::Deployed;
 use crate::ending;
@@ -36,11 +37,15 @@ pub struct Excused {
 /// The world of one scenario.
 pub struct World {
     pub bench: Bench,
+    /// Where it goes on.
     pub namespace: String,
+    /// Of that namespace.
     pub timeline: Timeline,
     pub excused: Excused,
+    scenario: String,
     siskin: Option<Siskin>,
-    observer: Observer,
+    /// All its namespaces; the last is the one where it goes on.
+    places: Vec<Place>,
     deployed: Vec<Deployed>,
     loads: Vec<(String, Load)>,
     /// Of workloads whose load has ended.
@@ -48,22 +53,39 @@ pub struct World {
     figures: Vec<String>,
 }
 
-impl World {
-    /// A new namespace.
-    pub async fn new(bench: &Bench, siskin: Option<Siskin>, scenario: &str) -> Result<Self, Failure> {
+/// A namespace of a scenario.
+struct Place {
+    namespace: String,
+    observer: Observer,
+}
+
+impl Place {
+    /// A new namespace, where `protections` act from its first moment.
+    async fn make(bench: &Bench, scenario: &str, protections: &[Protection]) -> Result<Self, Failure> {
+        let labels = protections.iter().map(|protection| protection.label()).chain([LABEL]);
+        let labels: BTreeMap<&str, &str> = labels.map(|label| (label, "true")).collect();
         // A cluster that is kept may still have the namespace of an earlier run.
-        let metadata = json!({ "generateName": format!("{scenario}-"), "labels": { LABEL: "true" } });
+        let metadata = json!({ "generateName": format!("{scenario}-"), "labels": labels });
         let object: Namespace = serde_json::from_value(json!({ "metadata": metadata }))?;
         let made = Api::all(bench.client.clone()).create(&PostParams::default(), &object).await?;
         let namespace = made.name_any();
         let observer = Observer::start(&bench.client, &namespace);
+        Ok(Self { namespace, observer })
+    }
+}
+
+impl World {
+    /// A new namespace without protections.
+    pub async fn new(bench: &Bench, siskin: Option<Siskin>, scenario: &str) -> Result<Self, Failure> {
+        let place = Place::make(bench, scenario, &[]).await?;
         Ok(Self {
             bench: bench.clone(),
-            namespace,
-            timeline: observer.timeline(),
+            namespace: place.namespace.clone(),
+            timeline: place.observer.timeline(),
             excused: Excused::default(),
+            scenario: scenario.into(),
             siskin,
-            observer,
+            places: vec![place],
             deployed: Vec::new(),
             loads: Vec::new(),
             requests: Vec::new(),
@@ -75,6 +97,16 @@ impl World {
     pub fn siskin(&self) -> Result<Siskin, Failure> {
         let absent = || Failure::Untrue("this scenario is registered as one without Siskin".into());
         self.siskin.clone().ok_or_else(absent)
+    }
+
+    /// Goes on in a new namespace where the admission policies of `protections`, and no others, act.
+    pub async fn protect(&mut self, protections: &[Protection]) -> Result<(), Failure> {
+        self.bench.policies().await?;
+        let place = Place::make(&self.bench, &self.scenario, protections).await?;
+        self.namespace.clone_from(&place.namespace);
+        self.timeline = place.observer.timeline();
+        self.places.push(place);
+        Ok(())
     }
 
     /// Creates a sample application and waits until it is at rest: ready, and if it has a policy, looked after.
@@ -92,7 +124,9 @@ impl World {
 
     /// Creates a sample application and waits for nothing.
     pub async fn create(&mut self, visits: Visits) -> Result<Deployed, Failure> {
-        let (view, timeline) = (self.observer.view(), self.timeline.clone());
+        let view = self.places.last().map(|place| place.observer.view());
+        let view = view.ok_or_else(|| Failure::Untrue("the scenario has no namespace".into()))?;
+        let timeline = self.timeline.clone();
         let deployed = Deployed::create(&visits, &self.bench.client, &self.namespace, view, timeline).await?;
         self.deployed.push(deployed.clone());
         Ok(deployed)
@@ -102,7 +136,7 @@ impl World {
     pub async fn load(&mut self, deployed: &Deployed, rate: u32) -> Result<(), Failure> {
         let address = deployed.address().await?;
         self.answers(address).await?;
-        self.loads.push((deployed.name.clone(), Load::start(address, rate)));
+        self.loads.push((deployed.full_name(), Load::start(address, rate)));
         Ok(())
     }
 
@@ -165,9 +199,9 @@ impl World {
             self.figures.push(format!("traffic: {summary}"));
         }
         for deployed in &self.deployed {
-            let requests = self.requests.iter().find(|(name, _)| *name == deployed.name);
+            let requests = self.requests.iter().find(|(name, _)| *name == deployed.full_name());
             let requests = requests.map(|(_, requests)| requests.as_slice()).unwrap_or_default();
-            ending::check(deployed, &self.timeline, requests).await?;
+            ending::check(deployed, requests).await?;
         }
         let allowed = self.bench.baseline_lost() + self.excused.lost;
         ensure(summary.lost() <= allowed, || format!("more than {allowed} requests were lost: {summary}"))?;
@@ -177,21 +211,26 @@ impl World {
 
     /// All that helps to understand a failure.
     pub async fn report(&self) -> String {
-        let mut report = format!("timeline of namespace {}:\n{}", self.namespace, self.timeline);
+        let mut report = String::new();
+        for Place { namespace, observer } in &self.places {
+            let _ = writeln!(report, "timeline of namespace {namespace}:\n{}", observer.timeline());
+            for command in ["get statefulsets,pods,persistentvolumeclaims -o wide", "events"] {
+                let arguments: Vec<&str> = command.split(' ').chain(["-n", namespace]).collect();
+                let output = self.bench.kubectl(&arguments).unwrap_or_else(|failure| failure.to_string());
+                let _ = writeln!(report, "kubectl {command} -n {namespace}:\n{output}");
+            }
+        }
         if let Some(siskin) = &self.siskin {
             let _ = writeln!(report, "end of Siskin's log:\n{}", siskin.log(60).await);
-        }
-        for command in ["get statefulsets,pods,persistentvolumeclaims -o wide", "events"] {
-            let arguments: Vec<&str> = command.split(' ').chain(["-n", &self.namespace]).collect();
-            let output = self.bench.kubectl(&arguments).unwrap_or_else(|failure| failure.to_string());
-            let _ = writeln!(report, "kubectl {command}:\n{output}");
         }
         report
     }
 
-    /// Gives the namespace up; it goes while other scenarios run.
+    /// Gives its namespaces up; they go while other scenarios run.
     pub async fn leave(&self) {
         let namespaces: Api<Namespace> = Api::all(self.bench.client.clone());
-        let _ = namespaces.delete(&self.namespace, &DeleteParams::background()).await;
+        for place in &self.places {
+            let _ = namespaces.delete(&place.namespace, &DeleteParams::background()).await;
+        }
     }
 }

@@ -6,6 +6,7 @@ mod commands;
 mod daemon;
 mod disturbed;
 mod figures;
+mod guarded;
 mod messages;
 mod opting;
 mod promote;
@@ -131,6 +132,9 @@ pub const ALL: &[Scenario] = &[
     scenario!("state-garbled", state::garbled, "the state can't be read"),
     scenario!("state-removed", state::removed, "the state is gone"),
     scenario!("state-foreign", state::foreign, "the state is another workload's"),
+    scenario!("guarded-promote", guarded::promotion, "admission policies: a good version, in place"),
+    scenario!("guarded-surge", guarded::surge, "admission policies: a good version, on an extra pod first"),
+    scenario!("guarded-errors", guarded::errors, "admission policies: rolled back by its share of errors"),
     scenario!(
         "bad-receiver",
         messages::bad_receiver,
