@@ -283,8 +283,8 @@ pub enum Note {
     CommandIgnored(String),
     /// The user's replicas changed.
     ReplicasChanged(String),
-    /// Kubernetes forgot the stable revision.
-    StableForgotten(String),
+    /// Somebody else changed the list of released revisions.
+    GuardEdited(String),
     /// A standing problem began.
     Problem(Problem),
 }
@@ -313,7 +313,7 @@ impl Note {
             Self::CommandTaken(_) => "CommandTaken",
             Self::CommandIgnored(_) => "CommandIgnored",
             Self::ReplicasChanged(_) => "ReplicasChanged",
-            Self::StableForgotten(_) => "StableForgotten",
+            Self::GuardEdited(_) => "GuardEdited",
             Self::Problem(problem) => problem.reason,
         }
         .to_owned()
@@ -331,7 +331,7 @@ impl Note {
                 | Self::StillRejected(_)
                 | Self::Paused { .. }
                 | Self::CommandIgnored(_)
-                | Self::StableForgotten(_)
+                | Self::GuardEdited(_)
                 | Self::Problem(_)
         )
     }
@@ -395,7 +395,7 @@ impl fmt::Display for Note {
             Self::CommandTaken(text)
             | Self::CommandIgnored(text)
             | Self::ReplicasChanged(text)
-            | Self::StableForgotten(text) => f.write_str(text),
+            | Self::GuardEdited(text) => f.write_str(text),
             Self::Problem(problem) => f.write_str(&problem.detail),
         }
     }

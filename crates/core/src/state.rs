@@ -65,6 +65,9 @@ pub struct Record {
     /// The current revision that took the stable one's place without a promotion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forgotten: Option<Revision>,
+    /// The one at which the stable template was written back at zero replicas: not done again if it returns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Revision>,
     /// What is known of the claims of surge ordinals.
     #[serde(default, skip_serializing_if = "ClaimLedger::is_empty")]
     pub claims: ClaimLedger,
@@ -196,6 +199,8 @@ pub enum Cause {
     ScaledToZero,
     /// Pods ran several revisions, and a person named the stable one.
     MixedRevisions,
+    /// Kubernetes forgot the stable revision.
+    Forgotten,
 }
 
 impl Cause {
@@ -206,7 +211,7 @@ impl Cause {
                 Some(RevisionVerdict::Rejected)
             }
             Self::Superseded | Self::PutBack => Some(RevisionVerdict::Superseded),
-            Self::OptedOut | Self::ScaledToZero | Self::MixedRevisions => None,
+            Self::OptedOut | Self::ScaledToZero | Self::MixedRevisions | Self::Forgotten => None,
         }
     }
 }
@@ -322,6 +327,8 @@ pub struct Past {
 pub struct Memory {
     /// The last step's time; observed time is measured between two steps.
     pub tick: Option<Instant>,
+    /// The pods of the open rollout were looked at.
+    pub pods_known: bool,
     /// Canary pods seen so far in this rollout.
     pub seen: BTreeSet<Uid>,
     /// Canary pods that were Ready once.
@@ -344,6 +351,19 @@ pub struct Memory {
     pub delivered: BTreeMap<String, u64>,
     /// Checkpoints of the checks as they are now; saved with the next write.
     pub checkpoint: BTreeMap<String, Value>,
+    /// The list of released revisions.
+    pub guard: GuardMemory,
+}
+
+/// What is remembered of the list of released revisions, to tell an edit by others from one that is due.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GuardMemory {
+    /// What it was when it was last seen as wanted.
+    pub kept: Option<BTreeSet<Revision>>,
+    /// How often edits were put back since there was last a silence.
+    pub put_back: u32,
+    /// When that was last done.
+    pub put_back_at: Option<Instant>,
 }
 
 /// Why a state annotation can't be used.

@@ -65,6 +65,7 @@ impl Turn<'_> {
             pause: None,
             settled: None,
             forgotten: None,
+            restored: None,
             claims: ClaimLedger::default(),
             consumed: Vec::new(),
             message: None,
@@ -210,12 +211,22 @@ impl Turn<'_> {
         if !matches!(self.facts.policy, PolicyFact::Loaded(_)) {
             return;
         }
+        if !self.is_released(&update) {
+            return;
+        }
         self.partition = Some(0);
         if self.workload.partition == 0
             && let Some(broken) = outdated.into_iter().rev().find(|pod| !pod.ready)
         {
             self.delete_pod(broken);
         }
+    }
+
+    /// A person may name it as stable: Kubernetes can bring it to every pod, or a pod runs it.
+    pub(super) fn can_be_named_stable(&self, revision: &Revision) -> bool {
+        let known = [&self.workload.current_revision, &self.workload.update_revision];
+        known.contains(&&Some(revision.clone()))
+            || self.revision(revision).is_some() && self.revisions_on_pods().contains(revision)
     }
 
     /// Brings every pod to the stable revision that a person named, or that the lost state's annotation names.
@@ -249,7 +260,7 @@ impl Turn<'_> {
     }
 
     /// The loaded policy; the built-in one where it is only needed for its bounds.
-    fn loaded_policy(&self) -> Policy {
+    pub(super) fn loaded_policy(&self) -> Policy {
         match &self.facts.policy {
             PolicyFact::Loaded(policy) => Some(policy.clone()),
             PolicyFact::None | PolicyFact::Unusable { .. } => builtin("standard"),

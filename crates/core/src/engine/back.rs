@@ -136,7 +136,12 @@ impl<'a> Turn<'a> {
     /// Kubernetes completed while we were going back; deleting pods no longer helps.
     fn completed_meanwhile(&mut self) {
         let (cause, why) = (self.cause(), self.why());
-        if matches!(cause, Cause::ScaledToZero | Cause::OptedOut) {
+        if cause == Cause::ScaledToZero {
+            self.close_rollout("at zero replicas Kubernetes forgot the stable revision", self.now.wall);
+            self.rest();
+            return;
+        }
+        if cause == Cause::OptedOut {
             // That is over, and nothing speaks against the canary revision that the pods run.
             self.rollout_mut().back = None;
             self.record_mut().phase = Phase::Opening;

@@ -148,10 +148,9 @@ impl Turn<'_> {
                 if !self.need_detail() {
                     return Taken::Later;
                 }
-                let known = [&self.workload.current_revision, &self.workload.update_revision];
-                if !known.contains(&&Some(revision.clone())) {
+                if !self.can_be_named_stable(revision) {
                     return Taken::No(format!(
-                        "promote: {revision} is neither the current nor the update revision; only these can be brought to every pod"
+                        "promote: {revision} is neither the current nor the update revision, and no pod runs it"
                     ));
                 }
                 self.record_mut().stable = Some(revision.clone());

@@ -120,7 +120,7 @@ impl Turn<'_> {
     fn note_progress(&mut self) {
         let canary = self.rollout().canary.clone();
         // A new process knows none of the pods, and a restart is no progress.
-        let known = self.before.memory.tick.is_some();
+        let known = std::mem::replace(&mut self.memory.pods_known, true);
         let mut progress = false;
         for (_, pod) in self.pods() {
             if self.live(pod) && Self::is_on(pod, Some(&canary)) {
@@ -272,7 +272,8 @@ impl Turn<'_> {
         let partition = step.exposure.partition(replicas);
         let is_open = self.workload.partition == partition && self.rollout().surge == step.exposure.surge;
         if !is_open {
-            if !self.may_open(step.exposure) {
+            let canary = self.rollout().canary.clone();
+            if !self.may_open(step.exposure) || !self.is_released(&canary) {
                 return;
             }
             let Some(irrevocable) = self.is_irrevocable(step.exposure) else { return };

@@ -77,6 +77,9 @@ impl Turn<'_> {
     }
 
     fn release(&mut self, rest: &str) {
+        if self.drop_guard() {
+            return;
+        }
         self.say(Note::OptedOut(rest.to_owned()));
         for name in OURS {
             self.annotations.insert(name.to_owned(), None);

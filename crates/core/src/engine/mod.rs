@@ -9,7 +9,9 @@ mod back;
 mod claims;
 mod commands;
 mod complete;
+mod forgotten;
 mod forward;
+mod guard;
 mod leave;
 mod replicas;
 mod rest;
@@ -46,7 +48,7 @@ pub fn step(
     }
     let mut turn = Turn::new(state, facts, peers, verdicts, commands, now);
     match (&facts.policy, state.record.is_some()) {
-        (PolicyFact::None, false) => {}
+        (PolicyFact::None, false) => drop(turn.drop_guard()),
         (PolicyFact::None, true) => turn.leave(),
         (_, false) => turn.opt_in(),
         (_, true) => turn.engaged(),

@@ -66,36 +66,6 @@ impl Turn<'_> {
         }
     }
 
-    /// Kubernetes made another revision current without a promotion: no pod would come back stable.
-    fn is_forgotten(&mut self) -> bool {
-        let (Some(stable), Some(current)) =
-            (self.record().stable.clone(), self.workload.current_revision.clone())
-        else {
-            return false;
-        };
-        if current == stable {
-            self.record_mut().forgotten = None;
-            return false;
-        }
-        if self.record().forgotten.as_ref() != Some(&current) {
-            if !self.need_detail() {
-                return true;
-            }
-            if self.same_template(&current, &stable) {
-                self.record_mut().stable = Some(current.clone());
-                self.annotations.insert("stable".to_owned(), Some(current.0));
-                return false;
-            }
-            let record = self.record_mut();
-            record.forgotten = Some(current.clone());
-            // One that came too early is the very one that leads out now.
-            record.consumed.retain(|command| !command.starts_with("promote="));
-            self.say(Note::StableForgotten(forgotten(&current, &stable)));
-        }
-        self.report("StableForgotten", forgotten(&current, &stable));
-        true
-    }
-
     /// It was rolled back before, also under another hash.
     pub(super) fn is_rejected(&self, revision: &Revision) -> bool {
         self.detail.is_some_and(|detail| {
@@ -114,6 +84,7 @@ impl Turn<'_> {
             tick: self.memory.tick,
             canary_template: Some(self.workload.template.clone()),
             deleted: std::mem::take(&mut self.memory.deleted),
+            guard: std::mem::take(&mut self.memory.guard),
             ..Memory::default()
         };
         let stable = self.record().stable.clone().unwrap_or_else(|| canary.clone());
@@ -204,10 +175,4 @@ pub(super) fn claim_use(policy: &Policy) -> Option<ClaimUse> {
         },
         Strategy::RollingUpdate(_) => None,
     }
-}
-
-fn forgotten(current: &Revision, stable: &Revision) -> String {
-    format!(
-        "Kubernetes made {current} current without a promotion (it does so at zero replicas and when all pods are updated and Ready); pods would come back as {current}, not as stable {stable}. No rollout starts: write the stable template back, or `siskin promote --revision {current}` takes it as stable"
-    )
 }

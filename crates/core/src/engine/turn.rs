@@ -285,14 +285,29 @@ impl<'a> Turn<'a> {
         self.record().pause.is_some()
     }
 
+    /// Nothing but one write; the next step decides anew.
+    fn only(self, write: Write) -> Decision {
+        Decision {
+            state: State { record: self.before.record.clone(), memory: self.memory },
+            writes: vec![write],
+            observe: self.observe,
+            wake: Some(LOOK),
+            ..Decision::default()
+        }
+    }
+
     /// Puts everything together.
     pub(super) fn finish(mut self) -> Decision {
+        if let Some(last) = self.effect.take_if(|effect| matches!(effect, Write::DeleteGuard { .. })) {
+            return self.only(last);
+        }
         if let Some(pause) = self.record.as_ref().and_then(|record| record.pause.clone())
             && self.problem.is_none()
             && pause.reason != PauseReason::Requested
         {
             self.problem = Some(Problem { reason: "Paused", detail: pause.detail });
         }
+        let guard = self.keep_guard();
         if self.problem.is_none() {
             self.memory.told.clear();
         }
@@ -302,6 +317,7 @@ impl<'a> Turn<'a> {
             self.memory.saved_ms = self.spent_ms();
             writes.push(Write::Anchor(patch));
         }
+        writes.extend(guard);
         writes.extend(self.effect.take());
         let probes = self.probe_plan();
         Decision {

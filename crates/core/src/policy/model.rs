@@ -436,6 +436,8 @@ pub enum AfterCompletion {
 pub enum OnForgotten {
     /// Say so, start no rollout.
     Hold,
+    /// Write the stable template back: at zero replicas once per revision, with pods by an undo.
+    Restore,
 }
 
 /// Who is told what.

@@ -262,7 +262,7 @@ fn outcome(reader: &Reader<'_>) -> Option<Outcome> {
     let after_completion =
         fields.or("afterCompletion", default.after_completion, |it| it.choice(&completion, &[]));
     let on_forgotten = fields.or("onForgotten", default.on_forgotten, |it| {
-        it.choice(&[("Hold", OnForgotten::Hold)], &["Restore"])
+        it.choice(&[("Hold", OnForgotten::Hold), ("Restore", OnForgotten::Restore)], &[])
     });
     Some(Outcome {
         on_failure: on_failure?,

@@ -246,7 +246,7 @@ fn what_is_rarely_meant_is_warned_of() {
         "  strategy: { type: Canary, canary: { placement: { type: Surge }, steps: [{ name: a, exposure: 1, approval: {} }] } }
   checks:
   - { name: e, mode: Observe, scrape: { port: 80, ratio: { bad: e, total: t } }, compare: { maxRatio: 2, warmUp: 0s } }
-  outcome: { onNoData: RollBack, afterCompletion: Undo }
+  outcome: { onNoData: RollBack, afterCompletion: Undo, onForgotten: Restore }
 ",
     );
     let places: Vec<String> =
@@ -260,6 +260,7 @@ fn what_is_rarely_meant_is_warned_of() {
             "spec.checks[0].compare.warmUp",
             "spec.outcome.onNoData",
             "spec.outcome.afterCompletion",
+            "spec.outcome.onForgotten",
         ]
     );
     assert_eq!(

@@ -1,6 +1,6 @@
 //! What a policy may say but rarely means, and what follows from it that people should know.
 
-use super::{AfterCompletion, ClaimUse, Mode, OnNoData, Placement, Policy, Probe, Strategy};
+use super::{AfterCompletion, ClaimUse, Mode, OnForgotten, OnNoData, Placement, Policy, Probe, Strategy};
 
 /// Sentences for the author of `policy`, in the order of the file.
 pub fn warnings(policy: &Policy) -> Vec<String> {
@@ -42,6 +42,13 @@ pub fn warnings(policy: &Policy) -> Vec<String> {
         warnings.push(
             "spec.outcome.afterCompletion: Undo writes the stable template into the workload; where a Git repository \
              owns it, the repository must follow"
+                .to_owned(),
+        );
+    }
+    if policy.outcome.on_forgotten == OnForgotten::Restore {
+        warnings.push(
+            "spec.outcome.onForgotten: Restore writes the stable template into the workload, and a revision that was \
+             pending is then only tried when it is applied again"
                 .to_owned(),
         );
     }

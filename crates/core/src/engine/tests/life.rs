@@ -89,7 +89,7 @@ fn mixed_revisions_wait_until_a_person_names_the_stable_one() {
 }
 
 /// A first install of v2, whose pods never get ready, not opted in.
-fn broken_install(replicas: u32, ordered: bool) -> World {
+pub fn broken_install(replicas: u32, ordered: bool) -> World {
     let mut world = World::new(replicas, in_place());
     world.scale(0, Writer::Unknown);
     world.down = true;
@@ -246,10 +246,7 @@ fn scaled_to_zero_in_the_middle_the_rollout_ends() {
     assert!(world.told("StableForgotten"), "Kubernetes made v2 current at zero");
     world.scale(3, Writer::Person("ann".to_owned()));
     world.run(10);
-    assert_eq!(world.phase(), Phase::Idle);
-    world.release("v1");
-    world.run(10);
-    assert_eq!(world.problem, Some("StableForgotten"));
+    assert_eq!((world.phase(), world.problem), (Phase::Idle, Some("StableForgotten")));
     world.annotate("promote", "db-v2");
     world.run(2);
     assert_eq!(world.annotation("stable"), Some("db-v2"));

@@ -1,6 +1,8 @@
 //! Kubernetes in the small world: pods that start and end, and the StatefulSet controller as far as the engine depends
 //! on it (pkg/controller/statefulset of Kubernetes 1.35).
 
+use std::collections::BTreeSet;
+
 use super::{SimPod, World};
 use crate::facts::{Phase as PodPhase, Pod, Revision, RevisionFact, Uid};
 
@@ -50,6 +52,25 @@ impl World {
         {
             self.sts.current_revision = Some(update);
             self.bump();
+        }
+        self.truncate_history();
+    }
+
+    /// Revisions that nothing uses, beyond the limit, oldest first.
+    fn truncate_history(&mut self) {
+        let mut used: BTreeSet<Revision> =
+            self.sts.current_revision.iter().chain(&self.sts.update_revision).cloned().collect();
+        used.extend(self.pods.iter().filter_map(|sim| sim.pod.revision.clone()));
+        let mut unused: Vec<(i64, Revision)> = self
+            .revisions
+            .iter()
+            .filter(|revision| !used.contains(&revision.name))
+            .map(|revision| (revision.number, revision.name.clone()))
+            .collect();
+        unused.sort();
+        let excess = unused.len().saturating_sub(self.sts.revision_history_limit as usize);
+        for (_, name) in unused.into_iter().take(excess) {
+            self.revisions.retain(|revision| revision.name != name);
         }
     }
 
@@ -107,6 +128,9 @@ impl World {
     }
 
     fn create(&mut self, ordinal: u32, revision: Revision) {
+        if self.list.as_ref().is_some_and(|list| !list.allowed.contains(&revision)) {
+            return;
+        }
         let claim = format!("data-db-{ordinal}");
         if self.claims.iter().any(|known| known.name == claim && known.terminating) {
             return;

@@ -1,5 +1,7 @@
 //! A small world in virtual time: a StatefulSet with its controller and pods, and the engine acting on it.
 
+mod daemon;
+mod invariants;
 mod kubernetes;
 
 use std::{
@@ -10,17 +12,14 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    checks::{Outcome, Verdict, Verdicts},
-    command::Command,
-    decision::{AnchorPatch, Decision, Note, Write},
-    engine::step,
-    facts::{Claim, Detail, Facts, PARKED, Pod, PolicyFact, RevisionFact, Uid, Workload, Writer},
+    decision::{Note, Observe},
+    facts::{Claim, Guard, PARKED, Pod, PolicyFact, Revision, RevisionFact, Uid, Workload, Writer},
     policy::{
-        AfterCompletion, Amount, Batches, Bounds, Canary, ClaimUse, GoDuration, Placement, Policy, Step,
-        Strategy, builtin,
+        AfterCompletion, Amount, Batches, Bounds, Canary, ClaimUse, GoDuration, OnForgotten, Placement,
+        Policy, Step, Strategy, builtin,
     },
     state::{Phase, Record, State},
-    time::{Instant, Now, Wall},
+    time::Wall,
 };
 
 /// One turn of the world, in milliseconds.
@@ -55,8 +54,14 @@ pub struct World {
     /// The engine isn't running.
     pub down: bool,
     pub hold: bool,
-    /// The last decision asked whether the hold is there.
-    asked_for_hold: bool,
+    /// The installation keeps lists for the pod guard.
+    pub guarded: bool,
+    /// The pod guard's list; without one every revision may run.
+    pub list: Option<Guard>,
+    /// The mutating park policy is there: only the engine lowers a partition, and a new template parks.
+    pub parks: bool,
+    /// What the last decision wants to look at.
+    observe: Observe,
     /// No check of a Ready canary pod has data; the evidence says since when, as a real one does.
     pub silent: bool,
     /// Another release of Kubernetes: the same template gets another name.
@@ -138,7 +143,10 @@ impl World {
             die_after: None,
             down: true,
             hold: false,
-            asked_for_hold: false,
+            guarded: false,
+            list: None,
+            parks: false,
+            observe: Observe::default(),
             silent: false,
             rehashed: false,
             admission: None,
@@ -203,14 +211,20 @@ impl World {
     }
 
     pub fn release(&mut self, version: &str) {
-        self.sts.template = json!({"image": version});
+        self.write_template(json!({"image": version}));
+    }
+
+    fn write_template(&mut self, template: Value) {
+        if self.parks && self.annotation("policy").is_some() && self.sts.template != template {
+            self.sts.partition = PARKED;
+        }
+        self.sts.template = template;
         self.spec_changed();
     }
 
     /// The same template with something that says nothing: Kubernetes gives it the name `db-<version>b`.
     pub fn release_renamed(&mut self, version: &str) {
-        self.sts.template = json!({"image": version, "securityContext": {}});
-        self.spec_changed();
+        self.write_template(json!({"image": version, "securityContext": {}}));
     }
 
     pub fn scale(&mut self, replicas: u32, writer: Writer) {
@@ -220,7 +234,8 @@ impl World {
     }
 
     pub fn set_partition(&mut self, partition: u32) {
-        self.sts.partition = partition;
+        let held = self.parks && self.annotation("policy").is_some();
+        self.sts.partition = if held { partition.max(self.sts.partition) } else { partition };
         self.spec_changed();
     }
 
@@ -245,10 +260,47 @@ impl World {
         });
     }
 
+    /// The StatefulSet is deleted, its pods and revisions are left, and a manifest is applied that knows nothing of the
+    /// engine but the policy's name.
+    pub fn recreate(&mut self, version: &str) {
+        self.uids += 1;
+        self.sts = Workload {
+            uid: Uid(format!("set-{}", self.uids)),
+            resource_version: self.sts.resource_version.clone(),
+            generation: 0,
+            observed_generation: 0,
+            annotations: BTreeMap::from([("policy".to_owned(), "test".to_owned())]),
+            template: json!({ "image": version }),
+            partition: if self.parks { PARKED } else { 0 },
+            current_revision: None,
+            update_revision: None,
+            ..self.sts.clone()
+        };
+        self.spec_changed();
+        self.restart();
+    }
+
+    /// Somebody writes the pod guard's list.
+    pub fn edit_list(&mut self, versions: &[&str]) {
+        let allowed = versions.iter().map(|version| Revision(format!("db-{version}"))).collect();
+        self.write_list(allowed);
+    }
+
+    fn write_list(&mut self, allowed: BTreeSet<Revision>) {
+        self.uids += 1;
+        self.list = Some(Guard { resource_version: Some(self.uids.to_string()), allowed });
+    }
+
+    /// The versions on the pod guard's list.
+    pub fn listed(&self) -> Vec<&str> {
+        let allowed = self.list.iter().flat_map(|list| &list.allowed);
+        allowed.map(|revision| revision.0.trim_start_matches("db-")).collect()
+    }
+
     /// The engine's process is replaced by a new one.
     pub fn restart(&mut self) {
         self.state = State::load(&self.sts).0;
-        self.asked_for_hold = false;
+        self.observe = Observe::default();
         self.down = false;
     }
 
@@ -381,201 +433,6 @@ impl World {
         self.check_invariants();
     }
 
-    fn engine(&mut self) {
-        for _ in 0..20 {
-            let facts = self.facts();
-            let commands = Command::read(&self.sts);
-            let verdicts = self.verdicts();
-            let now = Now { mono: Instant(Duration::from_millis(self.at)), wall: self.wall() };
-            let decision = step(&self.state, &facts, &[], &verdicts, &commands, now);
-            self.problem = decision.problem.as_ref().map(|problem| problem.reason);
-            if !self.act(decision) {
-                return;
-            }
-        }
-        panic!("the engine writes without end: {:?}", self.told);
-    }
-
-    /// What the engine sees.
-    pub fn facts(&self) -> Facts {
-        let policy = if self.annotation("policy").is_some() { self.policy.clone() } else { PolicyFact::None };
-        let detail = Detail {
-            pods: self.pods.iter().map(|sim| sim.pod.clone()).collect(),
-            revisions: self.revisions.clone(),
-            claims: self.claims.clone(),
-            claims_read: Some(self.wall()),
-            may_delete_claims: self.may_delete_claims,
-        };
-        let hold = self.asked_for_hold.then_some(self.hold);
-        Facts { workload: self.sts.clone(), policy, detail: Some(detail), hold, guard: None }
-    }
-
-    fn verdicts(&self) -> Verdicts {
-        let Some(rollout) = self.state.record.as_ref().and_then(|record| record.rollout.as_ref()) else {
-            return Verdicts::default();
-        };
-        let pods: Vec<&SimPod> = self
-            .pods
-            .iter()
-            .filter(|sim| !sim.pod.terminating && sim.pod.revision.as_ref() == Some(&rollout.canary))
-            .collect();
-        let version = rollout.canary.0.trim_start_matches("db-");
-        let late = pods.iter().any(|sim| !sim.pod.ready && self.at > sim.born + 3000);
-        let readiness = if late {
-            Outcome::Fail
-        } else if pods.is_empty() || pods.iter().any(|sim| !sim.pod.ready) {
-            Outcome::Undecided
-        } else {
-            Outcome::Pass
-        };
-        let ready = pods.iter().any(|sim| sim.pod.ready);
-        let errors = match (ready, self.failing.contains(version)) {
-            (false, _) => Outcome::Undecided,
-            (true, true) => Outcome::Fail,
-            (true, false) => Outcome::Pass,
-        };
-        let errors = if self.silent && ready { Outcome::NoData } else { errors };
-        let verdict = |check: &str, outcome| Verdict {
-            check: check.to_owned(),
-            enforced: true,
-            outcome,
-            evidence: match outcome {
-                Outcome::NoData => format!("nothing until {}s", self.at / 1000),
-                _ => "as the world says".to_owned(),
-            },
-        };
-        Verdicts(vec![verdict("readiness", readiness), verdict("errors", errors)])
-    }
-
-    /// Carries a decision out; true if there was something to write.
-    fn act(&mut self, decision: Decision) -> bool {
-        let wrote = !decision.writes.is_empty();
-        self.asked_for_hold = decision.observe.hold;
-        self.state.memory.refusal = None;
-        for (index, write) in decision.writes.into_iter().enumerate() {
-            if index == 0
-                || matches!(
-                    write,
-                    Write::DeletePod { .. } | Write::DeleteClaim { .. } | Write::Verdict { .. }
-                )
-            {
-                self.write(write);
-                self.writes += 1;
-                if self.die_after == Some(self.writes) {
-                    self.die_after = None;
-                    self.restart();
-                    return false;
-                }
-            }
-        }
-        if self.answers_lost && wrote && self.writes.is_multiple_of(2) {
-            self.state.record = Record::read(&self.sts).ok().flatten();
-            return true;
-        }
-        let refusal = self.state.memory.refusal.take();
-        self.state = decision.state;
-        if let Some(what) = refusal {
-            self.state.refused(what);
-        }
-        if decision.notes.iter().any(|note| matches!(note, Note::RolledBack { .. })) {
-            self.check_rolled_back();
-        }
-        self.told.extend(decision.notes);
-        wrote || self.asked_for_hold
-    }
-
-    /// Rolled back is said only when every pod is on the stable revision and ready.
-    fn check_rolled_back(&self) {
-        let stable = self.annotation("stable").map_or("none", |stable| stable.trim_start_matches("db-"));
-        assert_eq!(self.pods(), vec![stable; self.user_replicas() as usize], "rolled back: {:?}", self.told);
-    }
-
-    fn write(&mut self, write: Write) {
-        match write {
-            Write::Anchor(patch) => self.patch(&patch),
-            Write::Verdict { revision, verdict, rollout, .. } => {
-                let known =
-                    self.revisions.iter_mut().find(|known| known.name == revision).expect("a revision");
-                known.verdict = Some(verdict);
-                known.rollout = Some(rollout);
-            }
-            Write::DeletePod { name, uid } => {
-                let at = self.at;
-                if let Some(sim) = self.pods.iter_mut().find(|sim| sim.pod.name == name && sim.pod.uid == uid)
-                {
-                    sim.pod.terminating = true;
-                    sim.gone_at.get_or_insert(at + 300);
-                }
-            }
-            Write::DeleteClaim { name, uid } => {
-                let claim = self.claims.iter_mut().find(|claim| claim.name == name && claim.uid == uid);
-                claim.expect("a claim").terminating = true;
-            }
-            Write::Guard { .. } | Write::DeleteGuard { .. } => unreachable!("no lists are kept"),
-        }
-    }
-
-    fn patch(&mut self, patch: &AnchorPatch) {
-        assert_eq!(patch.resource_version, self.sts.resource_version, "the world has no stale reads");
-        for (name, value) in &patch.annotations {
-            match value {
-                Some(value) => self.sts.annotations.insert(name.clone(), value.clone()),
-                None => self.sts.annotations.remove(name),
-            };
-        }
-        if let Some(replicas) = patch.replicas {
-            self.sts.replicas = replicas;
-            self.sts.replicas_writer = Writer::Siskin;
-        }
-        if let Some(partition) = patch.partition {
-            self.sts.partition = partition;
-        }
-        if let Some(template) = &patch.template {
-            self.sts.template = template.wanted.clone();
-        }
-        if patch.replicas.is_some() || patch.partition.is_some() || patch.template.is_some() {
-            self.sts.generation += 1;
-        }
-        if let Some(admission) = self.admission {
-            admission(&mut self.sts);
-        }
-        self.bump();
-        self.state.memory.refusal = patch.mismatch(&self.sts);
-        assert!(self.admission.is_some() || self.state.memory.refusal.is_none());
-    }
-
-    fn check_invariants(&mut self) {
-        let Some(record) = &self.state.record else { return };
-        let open =
-            matches!(record.phase, Phase::Opening | Phase::Undoing | Phase::Completing | Phase::Installing);
-        assert!(
-            open || self.down
-                || self.sts.partition >= PARKED
-                || self.sts.partition >= self.sts.replicas
-                || self.admission.is_some()
-                || self.foreign(),
-            "open at {:?}: partition {}",
-            record.phase,
-            self.sts.partition
-        );
-        let ready = self
-            .pods
-            .iter()
-            .filter(|sim| {
-                sim.pod.ready
-                    && !sim.pod.terminating
-                    && sim.pod.ordinal < self.sts.ordinals_start + record.user_replicas
-            })
-            .count();
-        self.fewest_ready = self.fewest_ready.min(ready);
-    }
-
-    /// The last write wasn't the engine's: it had no chance to answer yet.
-    fn foreign(&self) -> bool {
-        self.sts.annotations.get("state") != self.state.record.as_ref().map(Record::to_json).as_ref()
-            || self.sts.observed_generation < self.sts.generation
-    }
-
     pub fn user_replicas(&self) -> u32 {
         self.state.record.as_ref().map_or(0, |record| record.user_replicas)
     }
@@ -592,6 +449,10 @@ impl World {
         if let PolicyFact::Loaded(policy) = &mut self.policy {
             change(policy);
         }
+    }
+
+    pub fn restore_when_forgotten(&mut self) {
+        self.with_policy(|policy| policy.outcome.on_forgotten = OnForgotten::Restore);
     }
 
     pub fn undo_after_completion(&mut self) {
