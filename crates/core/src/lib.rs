@@ -17,4 +17,5 @@ pub mod state;
 pub mod strategy;
 pub mod template;
 pub mod time;
+pub mod window;
 pub mod yaml;
