@@ -125,6 +125,11 @@ impl Error {
         self.code() == Some(410)
     }
 
+    /// The API server said no for another reason than somebody else's write: the write didn't happen.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { code: 400..=499, .. }) && !self.is_conflict()
+    }
+
     /// A metric label.
     pub fn category(&self) -> &'static str {
         match self.code() {

@@ -17,7 +17,7 @@ use crate::{
     act::{Act, Kill},
     admission::policies::follow_identity,
     cluster::{Access, AccessError, Cluster, FIELD_MANAGER, Resource, Scope},
-    drive::{Context, Fleet, Seen},
+    drive::{Context, Fleet, Members, Seen},
     policies,
     report::{events::Events, logs, messages::Messenger, metrics::Metrics},
     server::{self, Pages, health::Health},
@@ -108,7 +108,9 @@ pub async fn run(access: &Access, Run { config, policies, namespaces, listen }: 
 
     let (saw, changes) = mpsc::unbounded_channel();
     let mut watches = JoinSet::new();
-    for namespace in scopes(namespaces) {
+    let scopes = scopes(namespaces);
+    let members = Members::new(configuration.rules.max_parallel_rollouts, &scopes);
+    for namespace in scopes {
         let scope = Scope { resource: Resource::StatefulSets, namespace: namespace.clone(), selector: None };
         let of = namespace
             .as_ref()
@@ -124,6 +126,8 @@ pub async fn run(access: &Access, Run { config, policies, namespaces, listen }: 
     let fleet = Fleet::new(Context {
         act: Act::new(cluster.clone(), metrics.clone(), Kill::from_env()),
         policies: in_force,
+        members,
+        rules: configuration.rules,
         events: Events::start(cluster.clone(), metrics.clone()),
         messenger: Messenger::start(configuration.receivers, &metrics),
         cluster,

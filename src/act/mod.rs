@@ -31,6 +31,16 @@ pub enum WriteError {
     NoGuard,
 }
 
+impl WriteError {
+    /// The API server said no, so that nothing was written; a conflict is decided anew.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Api(error) => error.is_refusal(),
+            Self::MayNotDeleteClaims(_) | Self::NoGuard => true,
+        }
+    }
+}
+
 /// Carries writes out.
 #[derive(Clone)]
 pub struct Act {

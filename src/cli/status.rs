@@ -74,6 +74,10 @@ fn page(workload: &Workload, record: &Result<Option<Record>, Unreadable>, pods: 
         line("Paused", &format!("{:?}: {}", detail.reason, detail.detail));
         line("", "`siskin resume` lets it go on, `siskin abort` takes it back");
     }
+    let waiting = record.as_ref().ok().and_then(|record| record.as_ref()?.waiting.as_ref());
+    if let Some(waiting) = waiting {
+        line("Waits", &format!("{} (since {})", waiting.detail, clock::render(waiting.since)));
+    }
     // Standing problems are told as Events only.
     line("Events", &format!("kubectl describe sts {} -n {}", workload.name, workload.namespace));
     page.push_str("\nPODS\n");

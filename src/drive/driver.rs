@@ -15,6 +15,7 @@ use siskin_core::{
     decision::{AnchorPatch, Decision, Observe, Write},
     engine,
     facts::{Facts, Workload},
+    group::Standing,
     state::{Record, State},
 };
 use tokio::{
@@ -26,6 +27,7 @@ use super::{
     Context,
     backoff::{Backoff, Rate},
     judge::Judge,
+    members::standing,
     observation::Observation,
     telling::{Trouble, outcome_label, reading_label},
 };
@@ -70,6 +72,8 @@ pub struct Driver {
     rate: Rate,
     /// A write failed: the StatefulSet must be read before the next step.
     unsure: bool,
+    /// Others began or ended what this one may wait for.
+    turns: watch::Receiver<()>,
     /// What the engine waits for a person for.
     pub(super) problem: Option<&'static str>,
     /// Why the hold couldn't be asked for last; logged once.
@@ -111,6 +115,7 @@ impl Driver {
             prober: Prober::new(tell, context.metrics.clone()),
             series: context.metrics.workload(&key),
             pulse: context.health.worker(format!("the worker of {key}")),
+            turns: context.members.changes(),
             context,
             key,
             inbox,
@@ -183,6 +188,7 @@ impl Driver {
                 Woken::News
             }
             Ok(()) = policies.changed() => Woken::News,
+            Ok(()) = self.turns.changed(), if waits(&self.state) => Woken::News,
             () = sleep_until(until) => Woken::Time,
         }
     }
@@ -234,7 +240,10 @@ impl Driver {
         let now = clock::now();
         let verdicts = self.judge.hear(&mut self.state, facts.detail.as_ref(), now.mono);
         let commands = Command::read(&facts.workload);
-        let decision = engine::step(&self.state, &facts, &[], &verdicts, &commands, now);
+        self.turns.mark_unchanged();
+        let decision = self.context.members.decide(&self.key, |members| {
+            engine::step(&self.state, &facts, members, &verdicts, &commands, now)
+        });
         self.context.metrics.count(&STEPS, &[]);
         let series = verdicts
             .0
@@ -255,7 +264,8 @@ impl Driver {
         let workload = self.managed.workload.clone();
         let policy = policies::fact(&self.context.policies.borrow(), &workload);
         let hold = if self.observe.hold { Some(self.held(&workload).await) } else { None };
-        Facts { hold, guard: None, workload, policy, detail }
+        let rules = self.context.rules.clone();
+        Facts { hold, guard: None, rules, workload, policy, detail }
     }
 
     /// Whether an admission policy holds `currentRevision`, asked anew each time; no where it can't be asked.
@@ -344,6 +354,9 @@ impl Driver {
         } else {
             tracing::warn!(write = kind(write), %error, "a write failed");
             self.trouble(Trouble::WriteFailed(kind(write)), error.to_string());
+        }
+        if error.is_refusal() {
+            self.context.members.gave_up(&self.key, &self.state);
         }
         match write {
             Write::Verdict { .. } => {
@@ -436,6 +449,11 @@ impl Driver {
         self.observe = observe;
         closer
     }
+}
+
+/// Whether it could start but for others.
+fn waits(state: &State) -> bool {
+    matches!(standing(state), Standing::Waiting { .. })
 }
 
 /// resourceVersions are numbers that grow (KEP-5504); a text that isn't one is older than all.

@@ -3,6 +3,7 @@
 mod backoff;
 mod driver;
 mod judge;
+mod members;
 mod observation;
 mod telling;
 #[cfg(test)]
@@ -14,12 +15,14 @@ use std::{
     time::Duration,
 };
 
+use siskin_core::facts::Rules;
 use tokio::{
     sync::{mpsc, watch},
     task::{Id, JoinError, JoinSet},
 };
 use tracing::Instrument;
 
+pub use self::members::Members;
 use crate::{
     act::Act,
     cluster::Cluster,
@@ -47,6 +50,10 @@ pub struct Context {
     pub act: Act,
     /// The policies in force.
     pub policies: Policies,
+    /// What holds for every workload.
+    pub rules: Rules,
+    /// Who has a place among the rollouts that may be open at once.
+    pub members: Members,
     /// Where Events go.
     pub events: Events,
     /// Where messages go.
@@ -113,25 +120,32 @@ impl Fleet {
         match change {
             Change::All(all) => {
                 let there: std::collections::BTreeSet<&Key> = all.iter().map(|set| &set.key).collect();
-                self.seats.retain(|key, _| {
+                let stays = |key: &Key| {
                     namespace.as_ref().is_some_and(|namespace| *namespace != key.namespace)
                         || there.contains(key)
-                });
+                };
+                self.seats.retain(|key, _| stays(key));
+                self.context.members.listed(namespace.as_deref(), &all);
                 for set in all {
                     self.put(set);
                 }
             }
             Change::Put(set) => self.put(set),
-            Change::Gone(set) => drop(self.seats.remove(&set.key)),
+            Change::Gone(set) => self.leave(&set.key),
         }
     }
 
     fn put(&mut self, StatefulSet { key, managed, .. }: StatefulSet) {
         match (managed, self.seats.get(&key)) {
-            (None, _) => drop(self.seats.remove(&key)),
+            (None, _) => self.leave(&key),
             (Some(managed), Some(seat)) => drop(seat.inbox.send_replace(managed)),
             (Some(managed), None) => self.seat(key, managed, Duration::ZERO),
         }
+    }
+
+    fn leave(&mut self, key: &Key) {
+        self.seats.remove(key);
+        self.context.members.left(key);
     }
 
     fn seat(&mut self, key: Key, managed: Arc<Managed>, delay: Duration) {

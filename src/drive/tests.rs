@@ -8,10 +8,10 @@ use std::{
 use http::{Method, Request, Response};
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
-use siskin_core::policy::Library;
+use siskin_core::{facts::Rules, group::MaxParallelRollouts, policy::Library};
 use tokio::sync::watch;
 
-use super::{Context, driver::Driver, observation::Observation};
+use super::{Context, Members, driver::Driver, observation::Observation};
 use crate::{
     act::{Act, Kill},
     clock,
@@ -89,6 +89,8 @@ async fn a_write_that_is_refused_again_and_again_is_told_once() {
     let context = Context {
         act: Act::new(cluster.clone(), metrics.clone(), Kill::default()),
         policies,
+        rules: Rules::default(),
+        members: Members::new(MaxParallelRollouts::default(), &[None]),
         events: Events::start(cluster.clone(), metrics.clone()),
         messenger: Messenger::start(Vec::new(), &metrics),
         cluster,

@@ -3,7 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::{
-    policy::{Distinct, GoDuration, between, header},
+    facts::Rules,
+    group::MaxParallelRollouts,
+    policy::{Distinct, GoDuration, between, freezes, header, number},
     yaml::{self, Errors, Reader},
 };
 
@@ -19,6 +21,8 @@ pub struct Configuration {
     pub log: Log,
     /// The receivers that policies name; names are unique.
     pub receivers: Vec<Receiver>,
+    /// What holds for every workload. Default: nothing.
+    pub rules: Rules,
 }
 
 /// How logs are written.
@@ -106,7 +110,12 @@ impl std::fmt::Debug for Address {
 
 impl Default for Configuration {
     fn default() -> Self {
-        Self { listen: (Ipv4Addr::UNSPECIFIED, 8080).into(), log: Log::default(), receivers: Vec::new() }
+        Self {
+            listen: (Ipv4Addr::UNSPECIFIED, 8080).into(),
+            log: Log::default(),
+            receivers: Vec::new(),
+            rules: Rules::default(),
+        }
     }
 }
 
@@ -151,8 +160,19 @@ pub(crate) fn read(document: &Reader<'_>) -> Option<Configuration> {
         let seen = Distinct::default();
         it.list("a list of receivers", |receiver| self::receiver(receiver, &seen))
     });
+    let max_parallel_rollouts =
+        fields.or("maxParallelRollouts", MaxParallelRollouts::default(), max_parallel_rollouts);
+    let freezes = fields.or("freezes", Vec::new(), freezes);
     header?;
-    Some(Configuration { listen: listen?, log: log?, receivers: receivers? })
+    let rules = Rules { max_parallel_rollouts: max_parallel_rollouts?, freezes: freezes? };
+    Some(Configuration { listen: listen?, log: log?, receivers: receivers?, rules })
+}
+
+fn max_parallel_rollouts(reader: &Reader<'_>) -> Option<MaxParallelRollouts> {
+    let mut fields = reader.fields()?;
+    let total = fields.optional("total", |it| number(it, 1, 10_000));
+    let per_namespace = fields.optional("perNamespace", |it| number(it, 1, 10_000));
+    Some(MaxParallelRollouts { total: total?, per_namespace: per_namespace? })
 }
 
 fn log(reader: &Reader<'_>) -> Option<Log> {

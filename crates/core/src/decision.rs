@@ -285,6 +285,8 @@ pub enum Note {
     ReplicasChanged(String),
     /// Somebody else changed the list of released revisions.
     GuardEdited(String),
+    /// A rollout or a step waits, and goes on by itself.
+    Waiting(String),
     /// A standing problem began.
     Problem(Problem),
 }
@@ -314,6 +316,7 @@ impl Note {
             Self::CommandIgnored(_) => "CommandIgnored",
             Self::ReplicasChanged(_) => "ReplicasChanged",
             Self::GuardEdited(_) => "GuardEdited",
+            Self::Waiting(_) => "Waiting",
             Self::Problem(problem) => problem.reason,
         }
         .to_owned()
@@ -395,7 +398,8 @@ impl fmt::Display for Note {
             Self::CommandTaken(text)
             | Self::CommandIgnored(text)
             | Self::ReplicasChanged(text)
-            | Self::GuardEdited(text) => f.write_str(text),
+            | Self::GuardEdited(text)
+            | Self::Waiting(text) => f.write_str(text),
             Self::Problem(problem) => f.write_str(&problem.detail),
         }
     }

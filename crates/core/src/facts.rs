@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::time::Wall;
+use crate::{group::MaxParallelRollouts, time::Wall, window::Freeze};
 
 /// The full name of a `ControllerRevision`, as in the pod label `controller-revision-hash`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -51,6 +51,8 @@ pub struct Facts {
     pub workload: Workload,
     /// The policy named by the annotation, as it is loaded now.
     pub policy: PolicyFact,
+    /// What holds for every workload of this installation.
+    pub rules: Rules,
     /// Pods, revisions and claims; `None` while they are not observed (at rest).
     pub detail: Option<Detail>,
     /// Whether `currentRevision` is held at the stable revision by an admission policy, as probed by a dry run for
@@ -68,6 +70,15 @@ pub struct Guard {
     pub resource_version: Option<String>,
     /// What it allows; empty where it doesn't bind this workload (no label, another workload's name).
     pub allowed: BTreeSet<Revision>,
+}
+
+/// What a platform team decides for all workloads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// How many rollouts may be open at once.
+    pub max_parallel_rollouts: MaxParallelRollouts,
+    /// When nothing goes forward.
+    pub freezes: Vec<Freeze>,
 }
 
 /// What the annotation `siskin.dev/policy` leads to.

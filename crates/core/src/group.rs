@@ -24,6 +24,8 @@ pub enum Standing {
     },
     /// It has an open rollout, in whatever phase.
     Rolling,
+    /// Stands for workloads that nobody has listed yet.
+    Unknown,
 }
 
 /// How many rollouts may be open at the same time; `None`: any number.
@@ -60,7 +62,7 @@ impl MemberFacts {
     fn place(&self) -> Option<(Wall, &str)> {
         match self.standing {
             Standing::Waiting { since } => Some((since, &self.workload)),
-            Standing::Resting | Standing::Rolling => None,
+            Standing::Resting | Standing::Rolling | Standing::Unknown => None,
         }
     }
 }
@@ -72,7 +74,7 @@ pub fn admit(me: &str, since: Wall, members: &[MemberFacts], limits: MaxParallel
     let me = MemberFacts { workload: me.to_owned(), standing: Standing::Waiting { since } };
     let others = || members.iter().filter(|member| member.workload != me.workload);
     let mut taken: Vec<&MemberFacts> =
-        others().filter(|member| member.standing == Standing::Rolling).collect();
+        others().filter(|member| matches!(member.standing, Standing::Rolling | Standing::Unknown)).collect();
     let mut ahead: Vec<&MemberFacts> =
         others().filter(|member| member.place().is_some_and(|place| Some(place) < me.place())).collect();
     ahead.sort_by_key(|member| member.place());
@@ -88,12 +90,23 @@ pub fn admit(me: &str, since: Wall, members: &[MemberFacts], limits: MaxParallel
 fn full(member: &MemberFacts, taken: &[&MemberFacts], limits: MaxParallelRollouts) -> Option<String> {
     let beside: Vec<&MemberFacts> =
         taken.iter().copied().filter(|other| other.namespace() == member.namespace()).collect();
-    let reached = |limit: Option<u32>, taken: &[&MemberFacts]| limit.filter(|&limit| taken.len() >= limit as usize);
+    let unknown = |among: &[&MemberFacts]| {
+        let unlisted = among.iter().find(|other| other.standing == Standing::Unknown)?;
+        Some(format!("the workloads {} are not listed yet", unlisted.workload))
+    };
+    let reached =
+        |limit: Option<u32>, taken: &[&MemberFacts]| limit.filter(|&limit| taken.len() >= limit as usize);
     if let Some(limit) = reached(limits.total, taken) {
         return Some(format!("{limit} at once in all, after {}", listed(taken)));
     }
-    let limit = reached(limits.per_namespace, &beside)?;
-    Some(format!("{limit} at once in namespace {}, after {}", member.namespace(), listed(&beside)))
+    if let Some(limit) = reached(limits.per_namespace, &beside) {
+        return Some(format!(
+            "{limit} at once in namespace {}, after {}",
+            member.namespace(),
+            listed(&beside)
+        ));
+    }
+    limits.total.and_then(|_| unknown(taken)).or_else(|| limits.per_namespace.and_then(|_| unknown(&beside)))
 }
 
 /// A few names; who waits for a hundred wants to know that they are many.
@@ -160,6 +173,14 @@ mod tests {
         let members = [rolling("a/x"), waiting("a/y", 1), waiting("b/z", 9)];
         assert!(!may("a/y", 1, &members, limits(2, 1)));
         assert!(may("b/z", 9, &members, limits(2, 1)));
+    }
+
+    #[test]
+    fn what_is_not_listed_yet_may_roll() {
+        let unlisted = MemberFacts { workload: "b/*".to_owned(), standing: Standing::Unknown };
+        let held = Admission::Hold("the workloads b/* are not listed yet".to_owned());
+        assert_eq!(admit("a/x", Wall(0), std::slice::from_ref(&unlisted), limits(9, 0)), held);
+        assert!(may("a/x", 0, &[unlisted], limits(0, 1)), "another namespace's");
     }
 
     #[test]

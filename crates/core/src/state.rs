@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::{
     checks::Verdict,
     facts::{Revision, RevisionVerdict, Uid, Workload},
+    group::Standing,
     policy::{self, Policy, Topic},
     time::{Instant, Wall},
 };
@@ -56,6 +57,9 @@ pub struct Record {
     /// The open rollout; none at rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
+    /// What the next rollout, or the next step of the open one, waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
     /// Why nothing moves forward; the annotation `siskin.dev/paused` goes with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<Pause>,
@@ -214,6 +218,27 @@ impl Cause {
             Self::OptedOut | Self::ScaledToZero | Self::MixedRevisions | Self::Forgotten => None,
         }
     }
+}
+
+/// What a rollout or a step waits for, without anybody having to act.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Waiting {
+    /// The kind.
+    pub awaited: Awaited,
+    /// For people; as it was when the wait began.
+    pub detail: String,
+    /// Who waits longest comes first.
+    pub since: Wall,
+}
+
+/// The kinds of things that are waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Awaited {
+    /// A window of the policy, or the end of a freeze.
+    Window,
+    /// A place among the rollouts that may be open at once.
+    Turn,
 }
 
 /// Why nothing moves forward.
@@ -447,6 +472,15 @@ impl Record {
     /// The annotation's value.
     pub fn to_json(&self) -> String {
         serde_json::to_value(self).map(|value| value.to_string()).unwrap_or_default()
+    }
+
+    /// What others that take turns with it have to know.
+    pub fn standing(&self) -> Standing {
+        match &self.waiting {
+            _ if self.in_rollout() => Standing::Rolling,
+            Some(Waiting { awaited: Awaited::Turn, since, .. }) => Standing::Waiting { since: *since },
+            _ => Standing::Resting,
+        }
     }
 
     /// A rollout is open.

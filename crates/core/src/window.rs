@@ -54,8 +54,7 @@ pub enum Weekday {
 
 impl Weekday {
     /// The whole week, in its order.
-    pub const ALL: [Self; 7] =
-        [Self::Mon, Self::Tue, Self::Wed, Self::Thu, Self::Fri, Self::Sat, Self::Sun];
+    pub const ALL: [Self; 7] = [Self::Mon, Self::Tue, Self::Wed, Self::Thu, Self::Fri, Self::Sat, Self::Sun];
 
     fn of(day: jiff::civil::Weekday) -> Self {
         use jiff::civil::Weekday as Day;
@@ -161,7 +160,8 @@ pub fn opening(windows: &[Window], freezes: &[Freeze], now: Wall) -> Opening {
         return Opening::Open;
     }
     let zone = windows.first().map_or("UTC", |window| &window.time_zone);
-    let until = at.and_then(|at| told(at, zone)).map_or_else(String::new, |at| format!("; it goes on at {at}"));
+    let until =
+        at.and_then(|at| told(at, zone)).map_or_else(String::new, |at| format!("; it goes on at {at}"));
     let why = match frozen(now).max_by_key(|freeze| freeze.to) {
         Some(freeze) => format!("frozen: {}{until}", freeze.reason),
         None => format!("outside the windows of the policy{until}"),
@@ -195,7 +195,8 @@ impl Window {
             }
             let moment = |day: i32, TimeOfDay(minutes): TimeOfDay| {
                 let (day, minutes) = (day + i32::from(minutes / (24 * 60)), minutes % (24 * 60));
-                let time = Time::new(i8::try_from(minutes / 60).ok()?, i8::try_from(minutes % 60).ok()?, 0, 0);
+                let time =
+                    Time::new(i8::try_from(minutes / 60).ok()?, i8::try_from(minutes % 60).ok()?, 0, 0);
                 let moment = date.checked_add(day.days()).ok()?.to_datetime(time.ok()?);
                 let moment = moment.to_zoned(here.time_zone().clone()).ok()?;
                 Some(Wall(moment.timestamp().as_second()))

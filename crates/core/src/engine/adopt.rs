@@ -62,6 +62,7 @@ impl Turn<'_> {
             user_partition: self.workload.partition,
             phase: Phase::OptingIn,
             rollout: None,
+            waiting: None,
             pause: None,
             settled: None,
             forgotten: None,

@@ -41,7 +41,9 @@ impl<'a> Turn<'a> {
         let rollout = self.rollout_mut();
         rollout.back = Some(Back { cause, detail });
         rollout.stalled_ms = 0;
-        self.record_mut().phase = Phase::Reverting;
+        let record = self.record_mut();
+        record.waiting = None;
+        record.phase = Phase::Reverting;
     }
 
     /// The step of whichever way back was taken.

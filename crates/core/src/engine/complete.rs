@@ -93,6 +93,7 @@ impl Turn<'_> {
             record.history.drain(..excess);
         }
         record.phase = Phase::Idle;
+        record.waiting = None;
         record.claims = crate::state::ClaimLedger::default();
     }
 }

@@ -128,7 +128,9 @@ impl Turn<'_> {
                 progress |= pod.ready && self.memory.seen_ready.insert(pod.uid.clone());
             }
         }
-        let stands_still = self.paused() || self.record().phase == Phase::AwaitingApproval;
+        let stands_still = self.paused()
+            || self.record().phase == Phase::AwaitingApproval
+            || self.record().waiting.is_some();
         let elapsed = millis(self.elapsed);
         let stalled = &mut self.rollout_mut().stalled_ms;
         if progress && known {
@@ -271,9 +273,11 @@ impl Turn<'_> {
         }
         let partition = step.exposure.partition(replicas);
         let is_open = self.workload.partition == partition && self.rollout().surge == step.exposure.surge;
+        self.record_mut().waiting = None;
         if !is_open {
-            let canary = self.rollout().canary.clone();
-            if !self.may_open(step.exposure) || !self.is_released(&canary) {
+            let rollout = self.rollout();
+            let (canary, policy) = (rollout.canary.clone(), rollout.resolved_policy.clone());
+            if !self.may_go_on(&policy) || !self.may_open(step.exposure) || !self.is_released(&canary) {
                 return;
             }
             let Some(irrevocable) = self.is_irrevocable(step.exposure) else { return };

@@ -16,6 +16,7 @@ mod leave;
 mod replicas;
 mod rest;
 mod turn;
+mod waiting;
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,6 @@ use super::turn::{Turn, brief};
 use crate::{
     decision::Note,
     facts::{PolicyFact, Revision, RevisionVerdict},
-    group::{Admission, admit},
     policy::{ClaimUse, Placement, Policy, Strategy},
     state::{ClaimLedger, Memory, Phase, Rollout},
     strategy::{Plan, compile},
@@ -28,6 +27,7 @@ impl Turn<'_> {
         }
         if update == stable {
             self.record_mut().settled = None;
+            self.record_mut().waiting = None;
             return;
         }
         if self.record().settled.as_ref() == Some(&update) || !self.need_detail() {
@@ -37,14 +37,17 @@ impl Turn<'_> {
             self.wake_in(Duration::from_secs(1));
             return;
         }
-        if self.same_template(&update, &stable) {
-            self.record_mut().settled = Some(update);
-        } else if self.is_rejected(&update) {
-            self.say(Note::StillRejected(update.clone()));
-            self.record_mut().settled = Some(update);
-        } else {
+        let same = self.same_template(&update, &stable);
+        if !same && !self.is_rejected(&update) {
             self.start(&update);
+            return;
         }
+        if !same {
+            self.say(Note::StillRejected(update.clone()));
+        }
+        let record = self.record_mut();
+        record.settled = Some(update);
+        record.waiting = None;
     }
 
     /// Says at once, not only when a template comes, what would keep a rollout from starting.
@@ -103,15 +106,18 @@ impl Turn<'_> {
 
     /// Whether a rollout may start now, and with what; reports what stands against it.
     pub(super) fn may_start(&mut self) -> Option<(Policy, Plan)> {
+        self.record_mut().waiting = None;
+        let (policy, plan) = self.what_could_start()?;
+        (self.may_go_on(&policy) && self.has_a_place()).then_some((policy, plan))
+    }
+
+    /// The rollout that the workload and its policy allow.
+    fn what_could_start(&mut self) -> Option<(Policy, Plan)> {
         let policy = match &self.facts.policy {
             PolicyFact::Loaded(policy) => policy.clone(),
             PolicyFact::None | PolicyFact::Unusable { .. } => return None,
         };
         if self.paused() || self.replicas() == 0 || self.workload.revision_history_limit < 2 {
-            return None;
-        }
-        if let Admission::Hold(peer) = admit(self.peers) {
-            self.report("WaitingForPeer", format!("{peer} is rolling out; one at a time"));
             return None;
         }
         let plan = match compile(&policy, self.replicas(), !self.workload.claim_templates.is_empty()) {

@@ -9,6 +9,7 @@ mod model;
 mod pattern;
 mod read;
 mod read_check;
+mod read_window;
 mod render;
 mod selector;
 mod value;
@@ -24,7 +25,8 @@ pub use warnings::warnings;
 
 pub(crate) use library::repeated;
 pub(crate) use read::{KIND, Placed, header, policy as read_policy};
-pub(crate) use value::{Distinct, between};
+pub(crate) use read_window::freezes;
+pub(crate) use value::{Distinct, between, number};
 
 use crate::yaml::{self, Errors};
 

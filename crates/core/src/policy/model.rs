@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 use super::{GoDuration, Pattern};
+use crate::window::Window;
 
 /// How a rollout of one workload is done, under one name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,9 @@ pub struct Policy {
     pub name: String,
     /// Which pods get the canary revision, and when.
     pub strategy: Strategy,
+    /// When rollouts may start and steps may open; none: at any time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<Window>,
     /// Limits that hold for every strategy.
     pub bounds: Bounds,
     /// The check that is always on.

@@ -2,7 +2,8 @@
 
 use super::{
     AfterCompletion, Amount, Batches, Bounds, Canary, ClaimUse, GoDuration, Notify, OnFailure, OnForgotten,
-    OnNoData, Outcome, Placement, Policy, Readiness, Step, Strategy, Topic, read_check::checks, value,
+    OnNoData, Outcome, Placement, Policy, Readiness, Step, Strategy, Topic, read_check::checks,
+    read_window::windows, value,
 };
 use crate::yaml::{Fields, Place, Reader};
 
@@ -55,16 +56,17 @@ pub fn policy(document: &Reader<'_>) -> Option<Placed> {
         fields.later("baseline", "rollouts begin with the first step");
         fields.later("hooks", "nothing is called before or after pods change");
         let strategy = fields.required("strategy", "at least `strategy: { type: Canary }`", strategy);
+        let windows = fields.or("windows", Vec::new(), windows);
         let bounds = fields.or("bounds", Bounds::default(), bounds);
         let readiness = fields.or("readiness", Readiness::default(), readiness);
         let checks = fields.or("checks", Vec::new(), checks);
         let outcome = fields.or("outcome", Outcome::default(), outcome);
         let notify = fields.or("notify", Vec::new(), notify);
-        Some((strategy?, bounds?, readiness?, checks?, outcome?, notify?))
+        Some((strategy?, windows?, bounds?, readiness?, checks?, outcome?, notify?))
     });
     header?;
-    let ((name, place), (strategy, bounds, readiness, checks, outcome, notify)) = (name?, spec?);
-    let policy = Policy { name, strategy, bounds, readiness, checks, outcome, notify };
+    let ((name, place), (strategy, windows, bounds, readiness, checks, outcome, notify)) = (name?, spec?);
+    let policy = Policy { name, strategy, windows, bounds, readiness, checks, outcome, notify };
     let size = serde_json::to_string(&policy).map_or(usize::MAX, |json| json.len());
     if size > MAX_SIZE {
         document.refuse(format!(

@@ -6,7 +6,7 @@ use super::{
     read::{API_VERSION, KIND},
     value::percent_text,
 };
-use crate::yaml::Writer;
+use crate::{window::Window, yaml::Writer};
 
 /// Prints `policy`; what is printed parses to the same policy.
 pub fn render(policy: &Policy) -> String {
@@ -20,7 +20,7 @@ pub fn render(policy: &Policy) -> String {
 
 fn spec(out: &mut Writer, policy: &Policy) {
     // Destructured whole, so that a new field is missed by the compiler and not by the reader.
-    let Policy { name: _, strategy, bounds, readiness, checks, outcome, notify } = policy;
+    let Policy { name: _, strategy, windows, bounds, readiness, checks, outcome, notify } = policy;
     out.section("strategy", |out| match strategy {
         Strategy::Canary(canary) => {
             out.field("type", "Canary");
@@ -31,6 +31,9 @@ fn spec(out: &mut Writer, policy: &Policy) {
             out.section("rollingUpdate", |out| batches(out, rolling));
         }
     });
+    if !windows.is_empty() {
+        out.section("windows", |out| windows.iter().for_each(|it| out.list_item(|out| window(out, it))));
+    }
     out.section("bounds", |out| {
         out.field("maxUnavailable", bounds.max_unavailable);
         out.field("progressDeadline", bounds.progress_deadline);
@@ -101,6 +104,14 @@ fn step(out: &mut Writer, step: &Step) {
     if *approval {
         out.field("approval", "{}");
     }
+}
+
+fn window(out: &mut Writer, window: &Window) {
+    let Window { days, from, to, time_zone } = window;
+    out.inline("days", days.iter().map(|day| format!("{day:?}")));
+    out.text("from", &from.to_string());
+    out.text("to", &to.to_string());
+    out.text("timeZone", time_zone);
 }
 
 fn batches(out: &mut Writer, batches: &Batches) {

@@ -82,6 +82,7 @@ fn the_smallest_policy_has_careful_defaults() {
                 steps: vec![first],
                 remainder
             }),
+            windows: Vec::new(),
             bounds: Bounds {
                 max_unavailable: Amount::Count(1),
                 progress_deadline: GoDuration::from_secs(3600)

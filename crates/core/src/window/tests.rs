@@ -102,11 +102,8 @@ fn of_a_time_that_comes_twice_the_first_counts() {
 
 #[test]
 fn a_freeze_goes_before_every_window() {
-    let freeze = |from: &str, to: &str, reason: &str| Freeze {
-        from: at(from),
-        to: at(to),
-        reason: reason.to_owned(),
-    };
+    let freeze =
+        |from: &str, to: &str, reason: &str| Freeze { from: at(from), to: at(to), reason: reason.to_owned() };
     let freezes = [
         freeze("2026-11-23T10:00:00Z", "2026-11-23T12:00:00Z", "fair"),
         freeze("2026-11-23T12:00:00Z", "2026-11-23T20:00:00Z", "night shift"),

@@ -12,4 +12,5 @@ mod newer;
 mod opting;
 mod others;
 mod stranger;
+mod waiting;
 mod world;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::{collection::vec, option, prelude::*, strategy::Strategy};
 
 use super::super::*;
+use crate::window::{TimeOfDay, Weekday, Window};
 
 fn name() -> impl Strategy<Value = String> {
     "[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?"
@@ -169,6 +170,21 @@ fn notify() -> impl Strategy<Value = Vec<Notify>> {
     })
 }
 
+fn windows() -> impl Strategy<Value = Vec<Window>> {
+    let zone = prop_oneof![Just("UTC"), Just("Europe/Berlin"), Just("Pacific/Chatham")];
+    let days = proptest::sample::subsequence(Weekday::ALL.to_vec(), 1..=7);
+    let time = |text: String| TimeOfDay::try_from(text).unwrap();
+    vec((days, 0..24, 0..=24, zone), 0..3).prop_map(move |windows| {
+        let window = |(days, from, to, zone): (Vec<Weekday>, i32, i32, &str)| Window {
+            days,
+            from: time(format!("{from:02}:59")),
+            to: time(format!("{to:02}:00")),
+            time_zone: zone.to_owned(),
+        };
+        windows.into_iter().map(window).collect()
+    })
+}
+
 prop_compose! {
     fn policy()(
         name in name(),
@@ -176,6 +192,7 @@ prop_compose! {
             canary().prop_map(crate::policy::Strategy::Canary),
             batches().prop_map(crate::policy::Strategy::RollingUpdate),
         ],
+        windows in windows(),
         bounds in (amount(), duration(1000)),
         readiness in (duration(1000), 0_u32..1000, duration(0), duration(0)),
         mut checks in vec(check(), 0..4),
@@ -189,6 +206,7 @@ prop_compose! {
         Policy {
             name,
             strategy,
+            windows,
             bounds: Bounds { max_unavailable: bounds.0, progress_deadline: bounds.1 },
             readiness: Readiness { within, max_restarts, pull_error_grace, unschedulable_grace },
             checks,

@@ -20,7 +20,8 @@ impl World {
             let commands = Command::read(&self.sts);
             let verdicts = self.verdicts();
             let now = Now { mono: Instant(Duration::from_millis(self.at)), wall: self.wall() };
-            let decision = step(&self.state, &facts, &[], &verdicts, &commands, now);
+            let decision = step(&self.state, &facts, &self.peers, &verdicts, &commands, now);
+            self.wake = decision.wake;
             self.problem = decision.problem.as_ref().map(|problem| problem.reason);
             if !self.act(decision) {
                 return;
@@ -41,7 +42,8 @@ impl World {
         });
         let hold = self.observe.hold.then_some(self.hold);
         let guard = self.guarded.then(|| self.list.clone().unwrap_or_default());
-        Facts { workload: self.sts.clone(), policy, detail, hold, guard }
+        let rules = self.rules.clone();
+        Facts { workload: self.sts.clone(), policy, rules, detail, hold, guard }
     }
 
     fn verdicts(&self) -> Verdicts {

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 use crate::{
     decision::{Note, Observe},
-    facts::{Claim, Guard, PARKED, Pod, PolicyFact, Revision, RevisionFact, Uid, Workload, Writer},
+    facts::{Claim, Guard, PARKED, Pod, PolicyFact, Revision, RevisionFact, Rules, Uid, Workload, Writer},
+    group::MemberFacts,
     policy::{
         AfterCompletion, Amount, Batches, Bounds, Canary, ClaimUse, GoDuration, OnForgotten, Placement,
         Policy, Step, Strategy, builtin,
@@ -74,6 +75,10 @@ pub struct World {
     pub fewest_ready: usize,
     uids: u64,
     may_delete_claims: bool,
+    pub rules: Rules,
+    pub peers: Vec<MemberFacts>,
+    /// When the engine asked to be called again.
+    pub wake: Option<Duration>,
 }
 
 pub fn seconds(seconds: u64) -> GoDuration {
@@ -154,6 +159,9 @@ impl World {
             fewest_ready: usize::MAX,
             uids: 0,
             may_delete_claims: true,
+            rules: Rules::default(),
+            peers: Vec::new(),
+            wake: None,
         };
         world.run(10);
         world.down = false;
@@ -412,6 +420,10 @@ impl World {
     /// Completed natively: the canary revision v2 is the current one.
     pub fn completed(&self) -> bool {
         self.sts.current_revision.as_ref().is_some_and(|current| current.0 == "db-v2")
+    }
+
+    pub fn until_promoted(&mut self) {
+        self.until("promoted", |world| world.told("Promoted"));
     }
 
     pub fn until_idle(&mut self) {
