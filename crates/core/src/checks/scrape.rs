@@ -87,8 +87,8 @@ impl Scrape {
     pub fn take(&mut self, sample: Sample, seen: &Seen, pods: &Pods) {
         let Sample { check: _, pod, restarts, at, reading } = sample;
         let counts = match reading {
-            Reading::Counts(counts) => {
-                Cumulative::read(&counts, self.limit.as_ref().map(|limited| &limited.limit))
+            Reading::Counts(scraped) => {
+                Cumulative::read(&scraped, self.limit.as_ref().map(|limited| &limited.limit))
             }
             Reading::Unusable(reason) => Err(reason),
             Reading::Healthy | Reading::Unhealthy(_) => return,
