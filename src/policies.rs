@@ -8,6 +8,7 @@ use std::{
 };
 
 use siskin_core::{
+    configuration::{Source, missing},
     facts::{PolicyFact, Workload},
     policy::{Library, load},
     yaml::{Error, Place},
@@ -27,11 +28,18 @@ const LONGEST_FILE: u64 = 1 << 20;
 /// The policies in force.
 pub type Policies = watch::Receiver<Arc<Library>>;
 
-/// What the policy annotation of a workload leads to.
-pub fn fact(library: &Library, workload: &Workload) -> PolicyFact {
+/// What the policy annotation of a workload leads to. A policy that asks sources which `sources` lacks is unusable:
+/// its rollout could only stand still.
+pub fn fact(library: &Library, sources: &[Source], workload: &Workload) -> PolicyFact {
     let Some(name) = workload.annotations.get("policy") else { return PolicyFact::None };
     match library.lookup(name) {
-        Ok(policy) => PolicyFact::Loaded(policy),
+        Ok(policy) => match missing(sources, &policy).as_slice() {
+            [] => PolicyFact::Loaded(policy),
+            missing => PolicyFact::Unusable {
+                name: name.clone(),
+                reason: format!("the policy `{name}` can't be followed: {}", missing.join("; ")),
+            },
+        },
         Err(error) => PolicyFact::Unusable { name: name.clone(), reason: error.to_string() },
     }
 }
@@ -130,6 +138,8 @@ fn text(path: &Path) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use siskin_core::{configuration::SourceKind, policy::GoDuration};
+
     use super::*;
 
     const GOOD: &str = "apiVersion: siskin.dev/v1alpha1\nkind: RolloutPolicy\nmetadata: { name: own }\nspec: { strategy: { type: Canary } }\n";
@@ -178,11 +188,11 @@ mod tests {
         let folder = Folder::new("broken");
         folder.write("good.yaml", GOOD);
         folder.write("bad.yaml", &GOOD.replace("own", "other"));
-        assert!(matches!(fact(&folder.library(), &named("other")), PolicyFact::Loaded(_)));
+        assert!(matches!(fact(&folder.library(), &[], &named("other")), PolicyFact::Loaded(_)));
         folder.write("bad.yaml", &GOOD.replace("own", "other").replace("Canary", "Canry"));
         let library = folder.library();
-        assert!(matches!(fact(&library, &named("own")), PolicyFact::Loaded(_)));
-        let PolicyFact::Unusable { name, reason } = fact(&library, &named("other")) else {
+        assert!(matches!(fact(&library, &[], &named("own")), PolicyFact::Loaded(_)));
+        let PolicyFact::Unusable { name, reason } = fact(&library, &[], &named("other")) else {
             panic!("still loaded")
         };
         assert_eq!(name, "other");
@@ -190,10 +200,31 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_that_asks_a_source_which_is_not_there_is_unusable_and_names_it() {
+        let folder = Folder::new("sources");
+        let check = "{ name: lag, json: { source: lag, path: /, pointer: '' }, limit: { max: 1 } }";
+        folder.write("own.yaml", &GOOD.replace("Canary }", &format!("Canary }}, checks: [{check}]")));
+        let library = folder.library();
+        let PolicyFact::Unusable { reason, .. } = fact(&library, &[], &named("own")) else {
+            panic!("it is followed")
+        };
+        assert!(reason.contains("check `lag` asks the json source `lag`"), "{reason}");
+        let source = Source {
+            name: "lag".into(),
+            kind: SourceKind::Json,
+            url: "http://lag".into(),
+            credentials: None,
+            ca_file: None,
+            timeout: GoDuration::from_secs(1),
+        };
+        assert!(matches!(fact(&library, &[source], &named("own")), PolicyFact::Loaded(_)));
+    }
+
+    #[test]
     fn a_folder_that_is_not_there_is_a_mistake_and_built_in_policies_stay() {
         let library = library_of(&read(Path::new("/nonexistent/policies")));
         assert_eq!(library.errors.len(), 1);
-        assert!(matches!(fact(&library, &named("standard")), PolicyFact::Loaded(_)));
-        assert!(matches!(fact(&library, &Workload::default()), PolicyFact::None));
+        assert!(matches!(fact(&library, &[], &named("standard")), PolicyFact::Loaded(_)));
+        assert!(matches!(fact(&library, &[], &Workload::default()), PolicyFact::None));
     }
 }

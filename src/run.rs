@@ -128,6 +128,7 @@ pub async fn run(access: &Access, Run { config, policies, namespaces, listen }: 
         policies: in_force,
         members,
         rules: configuration.rules,
+        sources: configuration.sources.into(),
         events: Events::start(cluster.clone(), metrics.clone()),
         messenger: Messenger::start(configuration.receivers, &metrics),
         cluster,

@@ -1,10 +1,14 @@
 //! `siskin check`: every mistake of a file at once, or what the file means in full.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use siskin_core::{
+    configuration::{self, Configuration, missing},
     document::{self, Document},
-    policy::{render, warnings},
+    policy::{Policy, render, warnings},
     yaml::Errors,
 };
 
@@ -14,6 +18,9 @@ pub struct Check {
     /// Policy or configuration files; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// The daemon's configuration: policies may name only the receivers and sources that it has
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Print mistakes and warnings only
     #[arg(long, short)]
     quiet: bool,
@@ -29,13 +36,28 @@ enum CheckError {
 }
 
 /// Checks all files; 1 if any has a mistake.
-pub fn check(Check { files, quiet }: &Check) -> ExitCode {
-    let mut good = true;
+pub fn check(Check { files, config, quiet }: &Check) -> ExitCode {
+    let names = config.as_deref().map(read_configuration).transpose();
+    let (names, mut good) = match names {
+        Ok(names) => (names, true),
+        Err(error) => {
+            eprintln!("{error}");
+            (None, false)
+        }
+    };
     for file in files {
+        let name = file.display().to_string();
         match read(file) {
             Ok(documents) => {
                 for document in &documents {
-                    tell(&file.display().to_string(), document, *quiet);
+                    tell(&name, document, *quiet);
+                    if let (Document::Policy(policy), Some(names)) = (document, &names) {
+                        let unknown = unknown(names, policy);
+                        for text in &unknown {
+                            eprintln!("{name}: policy {}: {text}", policy.name);
+                        }
+                        good &= unknown.is_empty();
+                    }
                 }
             }
             Err(error) => {
@@ -47,12 +69,34 @@ pub fn check(Check { files, quiet }: &Check) -> ExitCode {
     if good { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 
-fn read(file: &PathBuf) -> Result<Vec<Document>, CheckError> {
+/// What a policy names and the configuration doesn't have.
+fn unknown(names: &Configuration, policy: &Policy) -> Vec<String> {
+    let there = |name: &str| names.receivers.iter().any(|receiver| receiver.name == name);
+    let mut unknown = missing(&names.sources, policy);
+    unknown.extend((policy.notify.iter()).filter(|notify| !there(&notify.receiver)).map(|notify| {
+        format!("it tells the receiver `{}`, which the configuration of siskin doesn't have", notify.receiver)
+    }));
+    unknown
+}
+
+fn read_configuration(file: &Path) -> Result<Configuration, CheckError> {
+    let (name, text) = text(file)?;
+    Ok(configuration::parse(&name, &text)?)
+}
+
+fn read(file: &Path) -> Result<Vec<Document>, CheckError> {
+    let (name, text) = text(file)?;
+    Ok(document::parse(&name, &text)?)
+}
+
+fn text(file: &Path) -> Result<(String, String), CheckError> {
     let name = file.display().to_string();
     let text =
         if name == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
-    let text = text.map_err(|source| CheckError::Unreadable { file: name.clone(), source })?;
-    Ok(document::parse(&name, &text)?)
+    match text {
+        Ok(text) => Ok((name, text)),
+        Err(source) => Err(CheckError::Unreadable { file: name, source }),
+    }
 }
 
 fn tell(file: &str, document: &Document, quiet: bool) {
@@ -68,8 +112,41 @@ fn tell(file: &str, document: &Document, quiet: bool) {
         Document::Configuration(configuration) if !quiet => {
             let receivers =
                 configuration.receivers.iter().map(|receiver| receiver.name.as_str()).collect::<Vec<_>>();
-            println!("{file}: listens on {}, receivers: {}", configuration.listen, receivers.join(", "));
+            let sources = configuration.sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>();
+            println!(
+                "{file}: listens on {}, receivers: {}; sources: {}",
+                configuration.listen,
+                receivers.join(", "),
+                sources.join(", ")
+            );
         }
         Document::Configuration(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_policy_names_must_be_in_the_configuration_that_is_given() {
+        let head = "apiVersion: siskin.dev/v1alpha1\nkind: ";
+        let policy = format!(
+            "{head}RolloutPolicy\nmetadata: {{ name: p }}\nspec:\n  strategy: {{ type: Canary }}\n  checks:\n  \
+             - {{ name: a, prometheus: {{ source: main, query: up }}, limit: {{ min: 1 }} }}\n  notify: [{{ receiver: team }}]\n"
+        );
+        let policy = siskin_core::policy::parse("p.yaml", &policy).unwrap().remove(0);
+        assert_eq!(
+            unknown(&Configuration::default(), &policy),
+            [
+                "check `a` asks the prometheus source `main`, which the configuration of siskin doesn't have; there are \
+                 none of that kind",
+                "it tells the receiver `team`, which the configuration of siskin doesn't have",
+            ]
+        );
+        let whole = "Configuration\nsources: [{ name: main, prometheus: { url: 'http://x' } }]\n\
+                     receivers: [{ name: team, slack: { urlFile: /x } }]\n";
+        let whole = configuration::parse("c.yaml", &format!("{head}{whole}")).unwrap();
+        assert_eq!(unknown(&whole, &policy), Vec::<String>::new());
     }
 }

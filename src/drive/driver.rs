@@ -112,7 +112,7 @@ impl Driver {
         let managed = inbox.borrow_and_update().clone();
         let (tell, samples) = mpsc::channel(SAMPLES);
         let mut driver = Self {
-            prober: Prober::new(tell, context.metrics.clone()),
+            prober: Prober::new(tell, context.sources.clone(), context.metrics.clone()),
             series: context.metrics.workload(&key),
             pulse: context.health.worker(format!("the worker of {key}")),
             turns: context.members.changes(),
@@ -262,7 +262,7 @@ impl Driver {
             None => None,
         };
         let workload = self.managed.workload.clone();
-        let policy = policies::fact(&self.context.policies.borrow(), &workload);
+        let policy = policies::fact(&self.context.policies.borrow(), &self.context.sources, &workload);
         let hold = if self.observe.hold { Some(self.held(&workload).await) } else { None };
         let rules = self.context.rules.clone();
         Facts { hold, guard: None, rules, workload, policy, detail }
@@ -308,7 +308,13 @@ impl Driver {
             self.tell(&notes);
         }
         let looks_closer = self.look(observe);
+        // Where pods may not be asked, nobody is asked about them either.
+        let queries = match probes.targets.as_slice() {
+            [] => Vec::new(),
+            _ => self.judge.queries(&self.state, &self.managed.workload, clock::mono()),
+        };
         self.prober.follow(&probes);
+        self.prober.ask(queries);
         let look_again = self.observation.as_ref().map(Observation::look_again);
         self.wake = wake.into_iter().chain(look_again).min().map(|wait| Instant::now() + wait);
         self.show();

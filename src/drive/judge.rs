@@ -1,9 +1,9 @@
 //! The checks of the open rollout: they live as long as it does.
 
 use siskin_core::{
-    checks::{Checks, Outcome, Sample, Verdicts},
+    checks::{Checks, Names, Outcome, PlannedQuery, Sample, Verdicts},
     engine,
-    facts::Detail,
+    facts::{Detail, Workload},
     policy::Policy,
     state::State,
     time::Instant,
@@ -42,7 +42,23 @@ impl Judge {
         verdicts
     }
 
-    /// Takes an answer of a pod.
+    /// What the sources are to be asked in the rollout that is open in `state`.
+    pub fn queries(&self, state: &State, workload: &Workload, now: Instant) -> Vec<PlannedQuery> {
+        let Some(record) = &state.record else { return Vec::new() };
+        let (Some(open), Some(rollout)) = (&self.open, &record.rollout) else { return Vec::new() };
+        if open.rollout != rollout.id {
+            return Vec::new();
+        }
+        let names = Names {
+            namespace: &workload.namespace,
+            workload: &workload.name,
+            canary: &rollout.canary,
+            stable: record.stable.as_ref(),
+        };
+        open.checks.queries(&names, now)
+    }
+
+    /// Takes an answer.
     pub fn take(&mut self, sample: Sample) {
         if let Some(open) = &mut self.open {
             open.checks.sample(sample);

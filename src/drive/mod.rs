@@ -27,6 +27,7 @@ use crate::{
     act::Act,
     cluster::Cluster,
     policies::Policies,
+    probe::Sources,
     report::{
         events::Events,
         messages::Messenger,
@@ -54,6 +55,8 @@ pub struct Context {
     pub rules: Rules,
     /// Who has a place among the rollouts that may be open at once.
     pub members: Members,
+    /// Whom checks can ask beside the pods.
+    pub sources: Sources,
     /// Where Events go.
     pub events: Events,
     /// Where messages go.

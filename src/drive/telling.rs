@@ -114,8 +114,8 @@ pub(super) fn outcome_label(outcome: Outcome) -> &'static str {
 /// A metric label.
 pub(super) fn reading_label(reading: &Reading) -> &'static str {
     match reading {
-        Reading::Healthy | Reading::Counts(_) => "ok",
+        Reading::Healthy | Reading::Counts(_) | Reading::Values(_) => "ok",
         Reading::Unhealthy(_) => "unhealthy",
-        Reading::Unusable(_) => "unusable",
+        Reading::Unusable(_) | Reading::Refused(_) => "unusable",
     }
 }

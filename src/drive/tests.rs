@@ -91,6 +91,7 @@ async fn a_write_that_is_refused_again_and_again_is_told_once() {
         policies,
         rules: Rules::default(),
         members: Members::new(MaxParallelRollouts::default(), &[None]),
+        sources: [].into(),
         events: Events::start(cluster.clone(), metrics.clone()),
         messenger: Messenger::start(Vec::new(), &metrics),
         cluster,

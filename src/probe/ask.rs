@@ -1,16 +1,16 @@
 //! One question to one pod. Only the pod's own address is ever contacted, and a bad answer costs bounded time and
 //! memory.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use reqwest::{
     Client, Request, Response,
-    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+    header::{ACCEPT, HeaderMap, HeaderName, HeaderValue},
     redirect::Policy,
 };
 use siskin_core::{
     checks::{PlannedProbe, Reading, Target},
-    exposition::{self, Encoding, Format, Scraper},
+    exposition::{self, Scraper},
     policy::{Endpoint, HttpProbe, Measure, Port, Probe, Scheme},
 };
 
@@ -55,18 +55,12 @@ fn question(client: &Client, probe: &PlannedProbe, target: &Target, ip: &str) ->
         );
     }
     let url = url(endpoint, target, ip)?;
-    let request = client.get(url).timeout(probe.timeout);
+    let request = client.get(url).headers(headers(endpoint)).timeout(probe.timeout);
     let request = match &probe.probe {
         Probe::Http(_) => request,
-        Probe::Scrape(_) => {
-            request.header(ACCEPT, exposition::ACCEPT).header(ACCEPT_ENCODING, exposition::ACCEPT_ENCODING)
-        }
+        Probe::Scrape(_) => request.header(ACCEPT, exposition::ACCEPT),
     };
-    // A policy's own headers replace these.
-    request
-        .headers(headers(endpoint))
-        .build()
-        .map_err(|error| format!("the request can't be made: {}", innermost(&error)))
+    request.build().map_err(|error| format!("the request can't be made: {}", innermost(&error)))
 }
 
 async fn answer(client: &Client, request: Request, probe: &PlannedProbe) -> Result<Reading, String> {
@@ -132,26 +126,24 @@ async fn counts(mut answer: Response, measure: &Measure, probe: &PlannedProbe) -
     if status != 200 {
         return Err(format!("the metrics page answered with status {status}"));
     }
-    let format = Format::of(header(&answer, &CONTENT_TYPE)).map_err(|problem| problem.to_string())?;
-    let encoding = Encoding::of(header(&answer, &CONTENT_ENCODING)).map_err(|problem| problem.to_string())?;
-    let mut scraper = Scraper::new(measure, format, encoding);
+    let mut scraper = Scraper::new(measure);
     while let Some(chunk) = answer.chunk().await.map_err(|error| tell(&error, probe))? {
         scraper.feed(&chunk).map_err(|problem| problem.to_string())?;
     }
     scraper.finish().map(Reading::Counts).map_err(|problem| problem.to_string())
 }
 
-/// A header of an answer. One with odd bytes reads as one that isn't known.
-fn header<'a>(answer: &'a Response, name: &HeaderName) -> Option<&'a str> {
-    answer.headers().get(name).map(|value| value.to_str().unwrap_or("?"))
-}
-
 /// What went wrong, in words for the evidence.
 fn tell(error: &reqwest::Error, probe: &PlannedProbe) -> String {
+    told(error, probe.connect_timeout, probe.timeout)
+}
+
+/// The same for a request with these limits for the connection and for everything.
+pub(super) fn told(error: &reqwest::Error, connect_timeout: Duration, timeout: Duration) -> String {
     if error.is_timeout() && error.is_connect() {
-        format!("no connection within {}ms", probe.connect_timeout.as_millis())
+        format!("no connection within {}ms", connect_timeout.as_millis())
     } else if error.is_timeout() {
-        format!("no complete answer within {}ms", probe.timeout.as_millis())
+        format!("no complete answer within {}ms", timeout.as_millis())
     } else {
         innermost(error)
     }

@@ -1,19 +1,21 @@
-//! Probe plans -> samples: every probe of every pod on its own interval, all in parallel.
+//! Probe plans -> samples: every probe of every pod and every query on its own interval, all in parallel.
 
 mod ask;
+mod source;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use siskin_core::{
-    checks::{PlannedProbe, ProbePlan, Reading, Role, Sample, Target},
+    checks::{Origin, PlannedProbe, PlannedQuery, ProbePlan, Reading, Role, Sample, Target},
+    configuration::Source,
     facts::Uid,
 };
 use tokio::{
     sync::{mpsc, watch},
     task::AbortHandle,
-    time::{MissedTickBehavior, interval},
+    time::{Interval, MissedTickBehavior, interval},
 };
 
 use crate::{
@@ -21,11 +23,30 @@ use crate::{
     report::metrics::{Metrics, SAMPLES_DROPPED},
 };
 
+/// The sources of the configuration.
+pub type Sources = Arc<[Source]>;
+
 /// Runs one workload's plan. Dropping it ends all probes.
 pub struct Prober {
     running: BTreeMap<(String, Uid), Running>,
+    asking: BTreeMap<String, Asking>,
+    sources: Sources,
+    out: Out,
+}
+
+/// Where samples go.
+#[derive(Clone)]
+struct Out {
     samples: mpsc::Sender<Sample>,
     metrics: Metrics,
+}
+
+impl Out {
+    fn give(&self, sample: Sample) {
+        if self.samples.try_send(sample).is_err() {
+            self.metrics.count(&SAMPLES_DROPPED, &[]);
+        }
+    }
 }
 
 /// The loop of one probe on one pod.
@@ -36,6 +57,19 @@ struct Running {
     task: AbortHandle,
 }
 
+/// The loop of one query.
+struct Asking {
+    /// What is asked now; the loop keeps its rhythm when the pods change.
+    query: watch::Sender<PlannedQuery>,
+    task: AbortHandle,
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         self.task.abort();
@@ -44,8 +78,8 @@ impl Drop for Running {
 
 impl Prober {
     /// Samples go to `samples`; what doesn't fit is dropped and counted.
-    pub fn new(samples: mpsc::Sender<Sample>, metrics: Metrics) -> Self {
-        Self { running: BTreeMap::new(), samples, metrics }
+    pub fn new(samples: mpsc::Sender<Sample>, sources: Sources, metrics: Metrics) -> Self {
+        Self { running: BTreeMap::new(), asking: BTreeMap::new(), sources, out: Out { samples, metrics } }
     }
 
     /// Follows a plan: what is new begins at once, what is gone ends, the rest goes on in its rhythm.
@@ -67,24 +101,41 @@ impl Prober {
         }
     }
 
+    /// Follows queries in the same way; there is at most one per check.
+    pub fn ask(&mut self, queries: Vec<PlannedQuery>) {
+        let mut before = std::mem::take(&mut self.asking);
+        for query in queries {
+            let check = query.check.clone();
+            let same = |asking: &Asking| asking.query.borrow().every == query.every;
+            let asking = match before.remove(&check).filter(same) {
+                Some(asking) => {
+                    asking.query.send_replace(query);
+                    asking
+                }
+                None => self.begin(query),
+            };
+            self.asking.insert(check, asking);
+        }
+    }
+
+    fn begin(&self, query: PlannedQuery) -> Asking {
+        let (query, seen) = watch::channel(query);
+        let task = tokio::spawn(inquire(seen, self.sources.clone(), self.out.clone()));
+        Asking { query, task: task.abort_handle() }
+    }
+
     fn start(&self, probe: PlannedProbe, target: Target) -> Running {
         let probe = Arc::new(probe);
         let (target, seen) = watch::channel(target);
-        let task = tokio::spawn(run(probe.clone(), seen, self.samples.clone(), self.metrics.clone()));
+        let task = tokio::spawn(run(probe.clone(), seen, self.out.clone()));
         Running { probe, target, task: task.abort_handle() }
     }
 }
 
 /// Asks for ever. A slow answer delays the next question, so that a pod is never asked twice at once.
-async fn run(
-    probe: Arc<PlannedProbe>,
-    target: watch::Receiver<Target>,
-    samples: mpsc::Sender<Sample>,
-    metrics: Metrics,
-) {
+async fn run(probe: Arc<PlannedProbe>, target: watch::Receiver<Target>, out: Out) {
     let client = ask::client(&probe);
-    let mut ticks = interval(probe.every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = rhythm(probe.every);
     loop {
         ticks.tick().await;
         let target = target.borrow().clone();
@@ -94,10 +145,27 @@ async fn run(
         };
         if let Some(reading) = reading {
             let Target { pod, restarts, .. } = target;
-            let sample = Sample { check: probe.check.clone(), pod, restarts, at: clock::mono(), reading };
-            if samples.try_send(sample).is_err() {
-                metrics.count(&SAMPLES_DROPPED, &[]);
-            }
+            let origin = Origin::Pod { pod, restarts };
+            out.give(Sample { check: probe.check.clone(), origin, at: clock::mono(), reading });
         }
     }
+}
+
+/// Asks a source for ever, in the same way.
+async fn inquire(query: watch::Receiver<PlannedQuery>, sources: Sources, out: Out) {
+    let every = query.borrow().every;
+    let mut ticks = rhythm(every);
+    loop {
+        ticks.tick().await;
+        let query = query.borrow().clone();
+        let reading = source::ask(&sources, &query).await;
+        let PlannedQuery { check, about, .. } = query;
+        out.give(Sample { check, origin: Origin::Source { about }, at: clock::mono(), reading });
+    }
+}
+
+fn rhythm(every: Duration) -> Interval {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }

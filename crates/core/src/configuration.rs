@@ -1,6 +1,10 @@
-//! The daemon's configuration file: where it listens, how it logs, whom it can tell.
+//! The daemon's configuration file: where it listens, how it logs, whom it can ask and tell.
+
+mod source;
 
 use std::net::{Ipv4Addr, SocketAddr};
+
+pub use source::{Credentials, Source, SourceKind, missing};
 
 use crate::{
     facts::Rules,
@@ -23,6 +27,8 @@ pub struct Configuration {
     pub receivers: Vec<Receiver>,
     /// What holds for every workload. Default: nothing.
     pub rules: Rules,
+    /// The sources that policies name; names are unique.
+    pub sources: Vec<Source>,
 }
 
 /// How logs are written.
@@ -115,6 +121,7 @@ impl Default for Configuration {
             log: Log::default(),
             receivers: Vec::new(),
             rules: Rules::default(),
+            sources: Vec::new(),
         }
     }
 }
@@ -163,9 +170,10 @@ pub(crate) fn read(document: &Reader<'_>) -> Option<Configuration> {
     let max_parallel_rollouts =
         fields.or("maxParallelRollouts", MaxParallelRollouts::default(), max_parallel_rollouts);
     let freezes = fields.or("freezes", Vec::new(), freezes);
+    let sources = fields.or("sources", Vec::new(), source::sources);
     header?;
     let rules = Rules { max_parallel_rollouts: max_parallel_rollouts?, freezes: freezes? };
-    Some(Configuration { listen: listen?, log: log?, receivers: receivers?, rules })
+    Some(Configuration { listen: listen?, log: log?, receivers: receivers?, sources: sources?, rules })
 }
 
 fn max_parallel_rollouts(reader: &Reader<'_>) -> Option<MaxParallelRollouts> {
@@ -208,14 +216,7 @@ fn slack(reader: &Reader<'_>) -> Option<Slack> {
         }
         good.then(|| Address::Url(text.to_owned()))
     });
-    let file = fields.optional("urlFile", |it| {
-        let text = it.text("a path")?;
-        if !text.starts_with('/') {
-            it.expected("an absolute path");
-            return None;
-        }
-        Some(Address::File(text.to_owned()))
-    });
+    let file = fields.optional("urlFile", |it| path(it).map(Address::File));
     let (least, most) = (GoDuration::from_millis(100), GoDuration::from_secs(30));
     let timeout = fields.or("timeout", GoDuration::from_secs(5), |it| between(it, least, most));
     let address = match (url?, file?) {
@@ -227,6 +228,16 @@ fn slack(reader: &Reader<'_>) -> Option<Slack> {
         }
     };
     Some(Slack { address, timeout: timeout? })
+}
+
+/// A file of this machine.
+fn path(reader: &Reader<'_>) -> Option<String> {
+    let text = reader.text("a path")?;
+    if !text.starts_with('/') {
+        reader.expected("an absolute path");
+        return None;
+    }
+    Some(text.to_owned())
 }
 
 #[cfg(test)]

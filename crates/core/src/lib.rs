@@ -3,6 +3,7 @@
 //! The way of the data: facts of a workload and verdicts of its checks go into [`engine::step`], a
 //! [`decision::Decision`] comes out: the next state, the writes, what to probe, when to wake, and why.
 
+pub mod answer;
 pub mod checks;
 pub mod command;
 pub mod configuration;

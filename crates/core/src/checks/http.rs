@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Outcome, Reading, Role, Sample,
+    Outcome, Reading, Role,
     finding::Finding,
     pods::{Pods, Seen, Stopwatch},
 };
@@ -51,9 +51,8 @@ impl Http {
         self.pods.retain(|uid, _| pods.get(uid).is_some());
     }
 
-    pub fn take(&mut self, sample: Sample) {
-        let Sample { check: _, pod, restarts: _, at, reading } = sample;
-        let health = self.pods.entry(pod).or_default();
+    pub fn take(&mut self, pod: &Uid, at: Instant, reading: Reading) {
+        let health = self.pods.entry(pod.clone()).or_default();
         if health.newest.as_ref().is_some_and(|(newest, _)| at < *newest) {
             return;
         }
@@ -65,8 +64,8 @@ impl Http {
                 let failures = health.failures.saturating_add(1);
                 *health = Health { failures, newest: Some((at, Err(reason))), usable: Some(at) };
             }
-            Reading::Unusable(reason) => health.newest = Some((at, Err(reason))),
-            Reading::Counts(_) => {}
+            Reading::Unusable(reason) | Reading::Refused(reason) => health.newest = Some((at, Err(reason))),
+            Reading::Counts(_) | Reading::Values(_) => {}
         }
     }
 

@@ -1,7 +1,8 @@
 //! Checks: what to probe is data, samples come back, rules turn them into verdicts.
 //!
 //! Until a pod was Ready once only `readiness` judges it. `http` judges each canary pod, `scrape` limits judge the
-//! sum over canary pods, and stable pods are sampled for `compare` only. No data is neither a pass nor a failure.
+//! sum over canary pods, and stable pods are sampled for `compare` only. A source is asked about all canary pods at
+//! once, and each value of its answer is judged. No data is neither a pass nor a failure.
 
 mod compare;
 mod finding;
@@ -10,15 +11,20 @@ mod increments;
 mod limit;
 mod plan;
 mod pods;
+mod query;
 mod readiness;
 mod rollout;
 mod scrape;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 pub use plan::plan;
+pub use query::{Names, PlannedQuery};
 pub use rollout::{Checks, READINESS};
 use serde::{Deserialize, Serialize};
 
@@ -97,19 +103,34 @@ impl PlannedProbe {
     }
 }
 
-/// One answer of one pod to one probe.
+/// One answer to one probe.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// The check's name.
     pub check: String,
-    /// The pod.
-    pub pod: Uid,
-    /// The restart count the target had when it was asked.
-    pub restarts: u32,
+    /// Who was asked.
+    pub origin: Origin,
     /// When the probe ended.
     pub at: Instant,
     /// What came back.
     pub reading: Reading,
+}
+
+/// Whose answer a [`Sample`] is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A pod's own.
+    Pod {
+        /// The pod.
+        pod: Uid,
+        /// The restart count the target had when it was asked.
+        restarts: u32,
+    },
+    /// A source's.
+    Source {
+        /// The canary pods that it was asked about.
+        about: BTreeSet<Uid>,
+    },
 }
 
 /// What came back.
@@ -120,42 +141,22 @@ pub enum Reading {
     /// An HTTP probe's answer doesn't fit, or there was none (refused, timed out).
     Unhealthy(String),
     /// Cumulative counts of a scrape.
-    Counts(Scraped),
-    /// A scrape that can't be used; the reason is for people.
+    Counts(Counts),
+    /// The values that a source answered with; none is an answer too.
+    Values(Vec<Value>),
+    /// An answer that can't be used, or none; the reason is for people. The next one may be better.
     Unusable(String),
+    /// The question itself is refused: asking again leads to the same. The reason is for people.
+    Refused(String),
 }
 
-/// What a metrics page says.
+/// One value of a source's answer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Scraped {
-    /// Its counts.
-    pub counts: Counts,
-    /// Since when they count, if each series that was counted says so.
-    pub begun: Option<Begun>,
-}
-
-/// When the first and the last of the counted series began at zero, in seconds of the pod's clock (`_created` of
-/// OpenMetrics). A new label value begins a series late; a process that starts again begins all of them.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Begun {
-    /// The first.
-    pub oldest: f64,
-    /// The last.
-    pub newest: f64,
-}
-
-impl Begun {
-    /// Of all series of both.
-    pub fn both(one: Option<Self>, other: Self) -> Self {
-        let one = one.unwrap_or(other);
-        Self { oldest: one.oldest.min(other.oldest), newest: one.newest.max(other.newest) }
-    }
-}
-
-impl From<Counts> for Scraped {
-    fn from(counts: Counts) -> Self {
-        Self { counts, begun: None }
-    }
+pub struct Value {
+    /// What it is the value of, for people; empty if there is nothing to tell it from others.
+    pub of: String,
+    /// The value; NaN and infinities as they came.
+    pub value: f64,
 }
 
 /// Cumulative counts since the start of the process that was asked, as [`crate::exposition::Scraper`] reads them.

@@ -3,10 +3,10 @@
 use super::{PlannedProbe, ProbePlan, Role, Target};
 use crate::{
     facts::Pod,
-    policy::{Check, Policy, Probe},
+    policy::{Check, Policy, Probe, Signal},
 };
 
-/// The plan for a rollout: every check of the policy, on the live pods of both roles; stable pods are among the
+/// The plan for a rollout: every check of the policy that asks pods, on the live pods of both roles; stable pods are among the
 /// targets only if a check compares. Nothing is planned without a canary pod.
 ///
 /// Until a pod was Ready once only readiness judges it; the caller leaves such pods out.
@@ -18,7 +18,7 @@ pub fn plan(policy: &Policy, canary: &[&Pod], stable: &[&Pod]) -> ProbePlan {
     if policy.probes_stable() {
         targets.extend(self::targets(Role::Stable, stable));
     }
-    ProbePlan { targets, probes: policy.checks.iter().map(probe).collect() }
+    ProbePlan { targets, probes: policy.checks.iter().filter_map(probe).collect() }
 }
 
 fn targets(role: Role, pods: &[&Pod]) -> Vec<Target> {
@@ -35,13 +35,14 @@ fn targets(role: Role, pods: &[&Pod]) -> Vec<Target> {
     .collect()
 }
 
-fn probe(check: &Check) -> PlannedProbe {
-    PlannedProbe {
+fn probe(check: &Check) -> Option<PlannedProbe> {
+    let Signal::Pods(probe) = &check.signal else { return None };
+    Some(PlannedProbe {
         check: check.name.clone(),
         every: check.every.0,
         connect_timeout: check.connect_timeout.0,
         timeout: check.timeout.0,
-        probe: check.probe.clone(),
-        stable_too: matches!(&check.probe, Probe::Scrape(scrape) if scrape.compare.is_some()),
-    }
+        probe: probe.clone(),
+        stable_too: matches!(probe, Probe::Scrape(scrape) if scrape.compare.is_some()),
+    })
 }

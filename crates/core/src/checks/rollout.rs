@@ -5,10 +5,13 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Sample, Verdict, Verdicts, finding::Finding, http::Http, pods::Pods, readiness, scrape::Scrape};
+use super::{
+    Names, Origin, PlannedQuery, Sample, Verdict, Verdicts, finding::Finding, http::Http, pods::Pods,
+    query::Values, readiness, scrape::Scrape,
+};
 use crate::{
     facts::Pod,
-    policy::{Check, Mode, Policy, Probe, Readiness},
+    policy::{self, Check, Mode, Policy, Probe, Readiness},
     time::Instant,
 };
 
@@ -39,6 +42,7 @@ struct Rule {
 enum Signal {
     Http(Http),
     Scrape(Box<Scrape>),
+    Values(Box<Values>),
 }
 
 impl Checks {
@@ -68,20 +72,42 @@ impl Checks {
             match &mut rule.signal {
                 Signal::Http(http) => http.forget_all_but(&self.pods),
                 Signal::Scrape(scrape) => scrape.forget_all_but(&self.pods),
+                Signal::Values(_) => {}
             }
         }
     }
 
+    /// What the sources are to be asked now, about the canary pods that are warm.
+    pub fn queries(&self, names: &Names<'_>, now: Instant) -> Vec<PlannedQuery> {
+        let values = self.rules.iter().filter_map(|rule| match &rule.signal {
+            Signal::Values(values) => Some((rule.name.as_str(), values)),
+            Signal::Http(_) | Signal::Scrape(_) => None,
+        });
+        values.filter_map(|(check, values)| values.plan(check, names, &self.pods, now)).collect()
+    }
+
     /// Takes an answer. Those of pods that are gone, were never Ready, or have restarted since are dropped.
     pub fn sample(&mut self, sample: Sample) {
-        let Some(seen) = self.pods.get(&sample.pod) else { return };
-        if seen.ready.is_none() || sample.restarts < seen.pod.restarts() {
-            return;
-        }
-        let Some(rule) = self.rules.iter_mut().find(|rule| rule.name == sample.check) else { return };
-        match &mut rule.signal {
-            Signal::Http(http) => http.take(sample),
-            Signal::Scrape(scrape) => scrape.take(sample, seen, &self.pods),
+        let Sample { check, origin, at, reading } = sample;
+        let Some(rule) = self.rules.iter_mut().find(|rule| rule.name == check) else { return };
+        match (&mut rule.signal, origin) {
+            (Signal::Values(values), Origin::Source { about }) => {
+                if about.iter().any(|uid| self.pods.get(uid).is_some()) {
+                    values.take(at, about, reading);
+                }
+            }
+            (signal, Origin::Pod { pod, restarts }) => {
+                let Some(seen) = self.pods.get(&pod) else { return };
+                if seen.ready.is_none() || restarts < seen.pod.restarts() {
+                    return;
+                }
+                match signal {
+                    Signal::Http(http) => http.take(&pod, at, reading),
+                    Signal::Scrape(scrape) => scrape.take((at, restarts), reading, seen, &self.pods),
+                    Signal::Values(_) => {}
+                }
+            }
+            (Signal::Http(_) | Signal::Scrape(_), Origin::Source { .. }) => {}
         }
     }
 
@@ -93,6 +119,7 @@ impl Checks {
             let finding = match &rule.signal {
                 Signal::Http(http) => http.judge(&self.pods, now),
                 Signal::Scrape(scrape) => scrape.judge(&self.pods, now),
+                Signal::Values(values) => values.judge(&self.pods, now),
             };
             verdict(&rule.name, rule.enforced, finding)
         }));
@@ -108,6 +135,7 @@ impl Checks {
             let checkpoint = match &rule.signal {
                 Signal::Http(http) => http.checkpoint(),
                 Signal::Scrape(scrape) => scrape.checkpoint(),
+                Signal::Values(values) => values.checkpoint(),
             };
             checkpoint.map(|checkpoint| (rule.name.clone(), checkpoint))
         });
@@ -120,9 +148,16 @@ impl Rule {
         let (every, timeout) = (check.every.0, check.timeout.0);
         // Two lost answers are bad luck; a slow one may take its whole timeout.
         let fresh_for = (every * 3).max(every + timeout + Duration::from_secs(1));
-        let signal = match &check.probe {
-            Probe::Http(probe) => Signal::Http(Http::new(probe.failure_threshold, fresh_for, checkpoint)),
-            Probe::Scrape(probe) => Signal::Scrape(Box::new(Scrape::new(probe, fresh_for, checkpoint))),
+        let signal = match &check.signal {
+            policy::Signal::Pods(Probe::Http(probe)) => {
+                Signal::Http(Http::new(probe.failure_threshold, fresh_for, checkpoint))
+            }
+            policy::Signal::Pods(Probe::Scrape(probe)) => {
+                Signal::Scrape(Box::new(Scrape::new(probe, fresh_for, checkpoint)))
+            }
+            policy::Signal::Source(query) => {
+                Signal::Values(Box::new(Values::new(check, query, fresh_for, checkpoint)))
+            }
         };
         Self { name: check.name.clone(), enforced: check.mode == Mode::Enforce, signal }
     }
@@ -131,6 +166,7 @@ impl Rule {
         match &self.signal {
             Signal::Http(_) => Duration::ZERO,
             Signal::Scrape(scrape) => scrape.warm_up(),
+            Signal::Values(values) => values.warm_up(),
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Outcome, Reading, Role, Sample,
+    Outcome, Reading, Role,
     compare::{Compared, Counted},
     finding::{Finding, subject},
     increments::{Cumulative, Increments},
@@ -84,16 +84,17 @@ impl Scrape {
         self.increments.forget(|uid| pods.get(uid).is_some());
     }
 
-    pub fn take(&mut self, sample: Sample, seen: &Seen, pods: &Pods) {
-        let Sample { check: _, pod, restarts, at, reading } = sample;
+    /// `last` is when the pod answered, and the restarts it had then.
+    pub fn take(&mut self, last: (Instant, u32), reading: Reading, seen: &Seen, pods: &Pods) {
+        let (at, _) = last;
         let counts = match reading {
-            Reading::Counts(scraped) => {
-                Cumulative::read(&scraped, self.limit.as_ref().map(|limited| &limited.limit))
+            Reading::Counts(counts) => {
+                Cumulative::read(&counts, self.limit.as_ref().map(|limited| &limited.limit))
             }
-            Reading::Unusable(reason) => Err(reason),
-            Reading::Healthy | Reading::Unhealthy(_) => return,
+            Reading::Unusable(reason) | Reading::Refused(reason) => Err(reason),
+            Reading::Healthy | Reading::Unhealthy(_) | Reading::Values(_) => return,
         };
-        let answers = self.answers.entry(pod).or_default();
+        let answers = self.answers.entry(seen.pod.uid.clone()).or_default();
         if answers.newest.is_some_and(|newest| at < newest) {
             return;
         }
@@ -102,7 +103,7 @@ impl Scrape {
             Ok(counts) => {
                 answers.usable = Some(at);
                 answers.problem = None;
-                self.count(seen, (at, restarts), counts, pods);
+                self.count(seen, last, counts, pods);
             }
             Err(reason) => answers.problem = Some(reason),
         }

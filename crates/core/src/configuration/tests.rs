@@ -45,6 +45,7 @@ fn a_configuration_is_read() {
                     reason: "holidays".to_owned()
                 }],
             },
+            sources: Vec::new(),
         }
     );
     assert!(!format!("{configuration:?}").contains("hooks.example"), "an address is a secret");
@@ -88,4 +89,98 @@ fn bad_configurations_are_refused() {
         parse("c.yaml", &format!("{}---\n{}", whole(""), whole(""))).unwrap_err().to_string(),
         "c.yaml:4:1: found a second document, expected one configuration"
     );
+}
+
+#[test]
+fn sources_are_read() {
+    let configuration = parse(
+        "c.yaml",
+        &whole(
+            "sources:\n\
+             - { name: main, prometheus: { url: 'https://prometheus:9090/base/', bearerTokenFile: /t, caFile: /ca, timeout: 3s } }\n\
+             - { name: lag, json: { url: 'http://lag', basicAuth: { username: u, passwordFile: /p } } }\n",
+        ),
+    )
+    .unwrap();
+    assert_eq!(
+        configuration.sources,
+        [
+            Source {
+                name: "main".into(),
+                kind: SourceKind::Prometheus,
+                url: "https://prometheus:9090/base".into(),
+                credentials: Some(Credentials::BearerToken("/t".into())),
+                ca_file: Some("/ca".into()),
+                timeout: GoDuration::from_secs(3),
+            },
+            Source {
+                name: "lag".into(),
+                kind: SourceKind::Json,
+                url: "http://lag".into(),
+                credentials: Some(Credentials::Basic { username: "u".into(), password_file: "/p".into() }),
+                ca_file: None,
+                timeout: GoDuration::from_secs(10),
+            },
+        ]
+    );
+}
+
+#[test]
+fn bad_sources_are_refused_without_their_secrets() {
+    let text = whole(
+        "sources:\n\
+         - { name: a }\n\
+         - { name: a, json: { url: 'http://x' }, prometheus: { url: 'http://x' } }\n\
+         - { name: b, json: { url: 'http://me:hidden@x' } }\n\
+         - { name: c, json: { url: 'x:9090/?a=b', bearerTokenFile: t, timeout: 1m } }\n\
+         - { name: d, json: { url: 'http://x', caFile: /ca, bearerTokenFile: /t, basicAuth: { username: 'a:b', passwordFile: /p } } }\n\
+         - { name: e, json: { url: 'http://x', bearerTokenFile: /t, basicAuth: { username: a, passwordFile: /p }, token: hidden } }\n",
+    );
+    let errors = parse("c.yaml", &text).unwrap_err().to_string();
+    assert!(!errors.contains("hidden"), "{errors}");
+    assert_eq!(
+        errors,
+        "c.yaml:4:3: sources[0]: found neither `prometheus` nor `json`, expected one of them\n\
+         c.yaml:5:3: sources[1]: found both `prometheus` and `json`, expected one of them\n\
+         c.yaml:5:11: sources[1].name: found `a`, expected another name: the source on line 4 has this one\n\
+         c.yaml:6:27: sources[2].json.url: found an address with a user, expected one without: use `basicAuth` or `bearerTokenFile`\n\
+         c.yaml:7:27: sources[3].json.url: found `x:9090/?a=b`, expected an address that begins with `http://` or `https://`, without user, `?` and `#`\n\
+         c.yaml:7:59: sources[3].json.bearerTokenFile: found `t`, expected an absolute path\n\
+         c.yaml:7:71: sources[3].json.timeout: found `1m`, expected a duration from `100ms` to `30s`\n\
+         c.yaml:8:47: sources[4].json.caFile: found next to an `http://` address, expected with `https://` only\n\
+         c.yaml:8:96: sources[4].json.basicAuth.username: found `a:b`, expected a user's name without `:`\n\
+         c.yaml:9:20: sources[5].json: found both `bearerTokenFile` and `basicAuth`, expected one of them at most\n\
+         c.yaml:9:106: sources[5].json.token: found an unknown field, expected `url`, `bearerTokenFile`, `basicAuth`, `caFile` or `timeout`"
+    );
+}
+
+#[test]
+fn what_a_policy_wants_and_is_not_there_is_said_with_what_is() {
+    let configuration =
+        parse("c.yaml", &whole("sources: [{ name: main, prometheus: { url: 'http://x' } }]\n")).unwrap();
+    let policy = "apiVersion: siskin.dev/v1alpha1\nkind: RolloutPolicy\nmetadata: { name: p }\nspec:\n  \
+                  strategy: { type: Canary }\n  checks:\n  \
+                  - { name: a, prometheus: { source: main, query: up }, limit: { min: 1 } }\n  \
+                  - { name: b, prometheus: { source: mian, query: up }, limit: { min: 1 } }\n  \
+                  - { name: c, json: { source: main, path: /, pointer: '' }, limit: { min: 1 } }\n";
+    let policy = crate::policy::parse("p.yaml", policy).unwrap().remove(0);
+    assert_eq!(
+        missing(&configuration.sources, &policy),
+        [
+            "check `b` asks the prometheus source `mian`, which the configuration of siskin doesn't have; known are `main`",
+            "check `c` asks the json source `main`, which the configuration of siskin doesn't have; there are none of that kind",
+        ]
+    );
+}
+
+#[test]
+fn the_example_has_every_source_that_the_example_policies_name() {
+    let file = |name: &str| {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config").join(name);
+        std::fs::read_to_string(path).unwrap()
+    };
+    let configuration = parse("siskin.yaml", &file("siskin.yaml")).unwrap();
+    let policy = crate::policy::parse("lag.yaml", &file("policies/lag.yaml")).unwrap().remove(0);
+    assert_eq!(policy.queries().count(), 2);
+    assert_eq!(missing(&configuration.sources, &policy), Vec::<String>::new());
 }

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use super::{GoDuration, Pattern};
+use super::{GoDuration, Pattern, QueryTemplate};
 use crate::window::Window;
 
 /// How a rollout of one workload is done, under one name.
@@ -202,12 +202,13 @@ pub struct Check {
     pub mode: Mode,
     /// The probing interval; 1s or more.
     pub every: GoDuration,
-    /// Time to establish a connection. Default 500ms.
+    /// Time to establish a connection. Default 500ms for pods, 2s for sources.
     pub connect_timeout: GoDuration,
-    /// Time for the whole probe. Default 2s, at most 30s.
+    /// Time for the whole probe. Default 2s for pods, 5s for sources; at most 30s.
     pub timeout: GoDuration,
-    /// What is asked.
-    pub probe: Probe,
+    /// Who is asked what.
+    #[serde(rename = "probe")]
+    pub signal: Signal,
 }
 
 /// Whether a check decides.
@@ -220,7 +221,63 @@ pub enum Mode {
     Observe,
 }
 
-/// What a check asks, with the rule for the answer.
+/// Who a check asks, with the rule for the answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Signal {
+    /// The pods themselves.
+    Pods(Probe),
+    /// A source of the daemon's configuration, about all canary pods at once.
+    Source(Query),
+}
+
+/// A number from a source, and the rule for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Query {
+    /// The source's name in the daemon's configuration.
+    pub source: String,
+    /// What it is asked.
+    pub question: Question,
+    /// The bounds for each value of the answer.
+    pub limit: Range,
+    /// A canary pod is asked about from this long after its first Ready on. Default 60s.
+    pub warm_up: GoDuration,
+}
+
+/// What a source is asked; each kind of source has its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum Question {
+    /// An instant query.
+    Prometheus {
+        /// In `PromQL`.
+        query: QueryTemplate,
+        /// Whether an answer with warnings is taken: it may be incomplete. Default false.
+        accept_warnings: bool,
+    },
+    /// A number in a JSON document.
+    Json {
+        /// Put behind the source's URL; begins with `/`.
+        path: QueryTemplate,
+        /// Where the number stands in the document, as RFC 6901 says; empty for the whole document.
+        pointer: String,
+    },
+}
+
+/// Bounds for values; at least one is there, and a value that equals one is within it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Range {
+    /// The lowest good value.
+    pub min: Option<f64>,
+    /// The highest good value; not below `min`.
+    pub max: Option<f64>,
+    /// The n-th consecutive answer outside fails the check. Default 1.
+    pub failure_threshold: u32,
+}
+
+/// What a check asks each pod, with the rule for the answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type")]
 pub enum Probe {
@@ -471,6 +528,16 @@ pub enum Topic {
     Promoted,
 }
 
+impl Question {
+    /// The text that is filled in.
+    pub fn template(&self) -> &QueryTemplate {
+        match self {
+            Self::Prometheus { query, .. } => query,
+            Self::Json { path, .. } => path,
+        }
+    }
+}
+
 impl Probe {
     /// Where the probe goes.
     pub fn endpoint(&self) -> &Endpoint {
@@ -484,9 +551,17 @@ impl Probe {
 impl Policy {
     /// Whether any check needs samples of stable pods.
     pub fn probes_stable(&self) -> bool {
-        self.checks
-            .iter()
-            .any(|check| matches!(&check.probe, Probe::Scrape(scrape) if scrape.compare.is_some()))
+        self.checks.iter().any(
+            |check| matches!(&check.signal, Signal::Pods(Probe::Scrape(scrape)) if scrape.compare.is_some()),
+        )
+    }
+
+    /// The checks that ask a source, in the order of the file.
+    pub fn queries(&self) -> impl Iterator<Item = (&Check, &Query)> {
+        self.checks.iter().filter_map(|check| match &check.signal {
+            Signal::Pods(_) => None,
+            Signal::Source(query) => Some((check, query)),
+        })
     }
 }
 

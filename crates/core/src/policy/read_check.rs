@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Bound, Check, Compare, Endpoint, GoDuration, HttpProbe, Limit, Measure, Mode, Pattern, Port, Probe,
-    Scheme, ScrapeProbe, Selector, value,
+    Scheme, ScrapeProbe, Selector, Signal, read_query, value,
 };
 use crate::yaml::{Fields, Reader, Scalar};
 
@@ -44,34 +44,36 @@ fn check(reader: &Reader<'_>, seen: &value::Distinct) -> Option<Check> {
     let mode = fields.or("mode", Mode::Enforce, |it| {
         it.choice(&[("Enforce", Mode::Enforce), ("Observe", Mode::Observe)], &[])
     });
-    let every = fields.or("every", MIN_EVERY, |it| value::between(it, MIN_EVERY, MAX_EVERY));
-    let timeout =
-        fields.or("timeout", GoDuration::from_secs(2), |it| value::between(it, MILLISECOND, MAX_TIMEOUT));
+    let asked = Asked::of(&mut fields);
+    let pods = !matches!(asked, Some(Asked::Source(_)));
+    // A metrics system has new values every 15 to 60 seconds, and is shared.
+    let (often, patience, connect) = if pods { (1, 2_000, 500) } else { (10, 5_000, 2_000) };
+    let every =
+        fields.or("every", GoDuration::from_secs(often), |it| value::between(it, MIN_EVERY, MAX_EVERY));
+    let timeout = fields
+        .or("timeout", GoDuration::from_millis(patience), |it| value::between(it, MILLISECOND, MAX_TIMEOUT));
     let longest = timeout.unwrap_or(MAX_TIMEOUT);
-    let connect = GoDuration::from_millis(500).min(longest);
+    let connect = GoDuration::from_millis(connect).min(longest);
     let connect_timeout = fields.or("connectTimeout", connect, |it| value::between(it, MILLISECOND, longest));
-    fields.later("prometheus", "only the pods themselves are asked; use `http` or `scrape`");
-    let http = fields.optional("http", http);
-    let scrape = fields.get("scrape");
     let limit = fields.get("limit");
     let compare = fields.get("compare");
-    let probe = match (http, scrape) {
-        (Some(None), None) => {
-            fields.refuse("found neither `http` nor `scrape`, expected one of them");
-            None
-        }
-        (Some(Some(_)) | None, Some(scrape)) => {
-            scrape.refuse("found next to `http`, expected one of them: make two checks");
-            None
-        }
-        (http, None) => {
+    let signal = match asked {
+        None => None,
+        Some(Asked::Http(http)) => {
             for rule in [&limit, &compare].into_iter().flatten() {
                 rule.refuse("found next to `http`, expected with `scrape` only: an answer is judged by `http.failureThreshold`");
             }
-            http.flatten().filter(|_| limit.is_none() && compare.is_none()).map(Probe::Http)
+            let http = self::http(&http);
+            http.filter(|_| limit.is_none() && compare.is_none()).map(Probe::Http).map(Signal::Pods)
         }
-        (Some(None), Some(scrape)) => {
-            self::scrape(&scrape, limit.as_ref(), compare.as_ref(), every).map(Probe::Scrape)
+        Some(Asked::Scrape(scrape)) => self::scrape(&scrape, limit.as_ref(), compare.as_ref(), every)
+            .map(Probe::Scrape)
+            .map(Signal::Pods),
+        Some(Asked::Source(source)) => {
+            if let Some(rule) = &compare {
+                rule.refuse("found next to a source, expected with `scrape` only: let the query compare canary and stable pods");
+            }
+            read_query::query(&source, limit.as_ref()).filter(|_| compare.is_none()).map(Signal::Source)
         }
     };
     Some(Check {
@@ -80,8 +82,44 @@ fn check(reader: &Reader<'_>, seen: &value::Distinct) -> Option<Check> {
         every: every?,
         connect_timeout: connect_timeout?,
         timeout: timeout?,
-        probe: probe?,
+        signal: signal?,
     })
+}
+
+/// Who is asked: the one field of several that says it.
+enum Asked<'a> {
+    Http(Reader<'a>),
+    Scrape(Reader<'a>),
+    Source(read_query::Source<'a>),
+}
+
+impl<'a> Asked<'a> {
+    fn of(fields: &mut Fields<'a>) -> Option<Self> {
+        let found = [
+            ("http", fields.get("http").map(Self::Http)),
+            ("scrape", fields.get("scrape").map(Self::Scrape)),
+            ("prometheus", fields.get("prometheus").map(read_query::Source::Prometheus).map(Self::Source)),
+            ("json", fields.get("json").map(read_query::Source::Json).map(Self::Source)),
+        ];
+        let mut found = found.into_iter().filter_map(|(name, asked)| Some((name, asked?)));
+        let Some((first, asked)) = found.next() else {
+            fields.refuse("found neither `http`, `scrape`, `prometheus` nor `json`, expected one of them");
+            return None;
+        };
+        let Some((_, other)) = found.next() else { return Some(asked) };
+        other.reader().refuse(format!("found next to `{first}`, expected one of them: make two checks"));
+        None
+    }
+
+    fn reader(&self) -> &Reader<'a> {
+        match self {
+            Self::Http(reader)
+            | Self::Scrape(reader)
+            | Self::Source(read_query::Source::Prometheus(reader) | read_query::Source::Json(reader)) => {
+                reader
+            }
+        }
+    }
 }
 
 fn endpoint(fields: &mut Fields<'_>, default_path: Option<&str>) -> Option<Endpoint> {
@@ -257,7 +295,9 @@ fn family(reader: &Reader<'_>) -> Option<Measure> {
 
 fn limit(reader: &Reader<'_>, is_ratio: bool, every: Option<GoDuration>) -> Option<Limit> {
     let mut fields = reader.fields()?;
-    fields.later("max", "values are not judged, only shares and latencies");
+    for name in ["max", "min", "warmUp"] {
+        fields.misplaced(name, "found with `scrape`, expected with `prometheus` and `json` only");
+    }
     let bound = if is_ratio { share_bound(&mut fields) } else { quantile_bound(&mut fields) };
     let every = every.unwrap_or(MIN_EVERY);
     let default = GoDuration::from_secs(10).max(every);

@@ -1,8 +1,8 @@
 //! A policy as YAML with every default written out.
 
 use super::{
-    Batches, Bound, Canary, Check, Endpoint, Limit, Measure, Placement, Policy, Port, Probe, Scheme,
-    ScrapeProbe, Step, Strategy,
+    Batches, Bound, Canary, Check, Endpoint, Limit, Measure, Placement, Policy, Port, Probe, Query, Question,
+    Range, Scheme, ScrapeProbe, Signal, Step, Strategy,
     read::{API_VERSION, KIND},
     value::percent_text,
 };
@@ -121,12 +121,46 @@ fn batches(out: &mut Writer, batches: &Batches) {
 }
 
 fn check(out: &mut Writer, check: &Check) {
-    let Check { name, mode, every, connect_timeout, timeout, probe } = check;
+    let Check { name, mode, every, connect_timeout, timeout, signal } = check;
     out.text("name", name);
     out.field("mode", format_args!("{mode:?}"));
     out.field("every", every);
     out.field("connectTimeout", connect_timeout);
     out.field("timeout", timeout);
+    match signal {
+        Signal::Pods(probe) => self::probe(out, probe),
+        Signal::Source(query) => self::query(out, query),
+    }
+}
+
+fn query(out: &mut Writer, query: &Query) {
+    let Query { source, question, limit, warm_up } = query;
+    match question {
+        Question::Prometheus { query, accept_warnings } => out.section("prometheus", |out| {
+            out.text("source", source);
+            out.text("query", query.as_str());
+            out.field("acceptWarnings", accept_warnings);
+        }),
+        Question::Json { path, pointer } => out.section("json", |out| {
+            out.text("source", source);
+            out.text("path", path.as_str());
+            out.text("pointer", pointer);
+        }),
+    }
+    let Range { min, max, failure_threshold } = limit;
+    out.section("limit", |out| {
+        if let Some(min) = min {
+            out.field("min", min);
+        }
+        if let Some(max) = max {
+            out.field("max", max);
+        }
+        out.field("warmUp", warm_up);
+        out.field("failureThreshold", failure_threshold);
+    });
+}
+
+fn probe(out: &mut Writer, probe: &Probe) {
     match probe {
         Probe::Http(http) => out.section("http", |out| {
             endpoint(out, &http.endpoint);

@@ -120,10 +120,10 @@ fn checks_have_careful_defaults() {
     let [a, b, c] = policy.checks.as_slice() else { panic!("{:?}", policy.checks) };
     assert_eq!((a.every.0, a.timeout.0), (Duration::from_secs(1), Duration::from_secs(2)));
     assert_eq!((a.connect_timeout.0, a.mode), (Duration::from_millis(500), Mode::Enforce));
-    let Probe::Http(http) = &a.probe else { panic!("{a:?}") };
+    let Signal::Pods(Probe::Http(http)) = &a.signal else { panic!("{a:?}") };
     assert_eq!((http.failure_threshold, &http.expected_status, &http.body_match), (3, &Vec::new(), &None));
     assert_eq!((http.endpoint.scheme, http.endpoint.allow_host_network), (Scheme::Http, false));
-    let Probe::Scrape(scrape) = &b.probe else { panic!("{b:?}") };
+    let Signal::Pods(Probe::Scrape(scrape)) = &b.signal else { panic!("{b:?}") };
     let limit = scrape.limit.clone().unwrap();
     assert_eq!(b.connect_timeout.0, Duration::from_millis(300), "never longer than the whole probe");
     assert_eq!(scrape.endpoint.path, "/metrics");
@@ -132,9 +132,38 @@ fn checks_have_careful_defaults() {
     assert_eq!((limit.min_count, limit.failure_threshold), (50, 1));
     let compare = Compare { max_ratio: 2.0, warm_up: GoDuration::from_secs(60), min_count: 50 };
     assert_eq!(scrape.compare, Some(compare));
-    let Probe::Scrape(scrape) = &c.probe else { panic!("{c:?}") };
+    let Signal::Pods(Probe::Scrape(scrape)) = &c.signal else { panic!("{c:?}") };
     assert_eq!(scrape.limit.as_ref().unwrap().window.0, Duration::from_secs(10));
     assert_eq!(policy.notify[0].events.len(), 6);
+}
+
+#[test]
+fn checks_of_sources_have_careful_defaults() {
+    let policy = parsed(
+        "  strategy: { type: Canary }
+  checks:
+  - { name: lag, prometheus: { source: main, query: 'lag{pod=~\"{{ canary.pods }}\"}' }, limit: { max: 5 } }
+  - { name: queue, timeout: 1s, json: { source: queue, path: '/q', pointer: /depth }, limit: { min: -1.5 } }
+",
+    );
+    let [lag, queue] = policy.checks.as_slice() else { panic!("{:?}", policy.checks) };
+    assert_eq!((lag.every.0, lag.timeout.0), (Duration::from_secs(10), Duration::from_secs(5)));
+    assert_eq!(lag.connect_timeout.0, Duration::from_secs(2));
+    assert_eq!(queue.connect_timeout.0, Duration::from_secs(1), "never longer than the whole probe");
+    let Signal::Source(query) = &lag.signal else { panic!("{lag:?}") };
+    assert_eq!((query.source.as_str(), query.warm_up.0), ("main", Duration::from_mins(1)));
+    assert_eq!(query.limit, Range { min: None, max: Some(5.0), failure_threshold: 1 });
+    assert!(matches!(query.question, Question::Prometheus { accept_warnings: false, .. }));
+    let Signal::Source(query) = &queue.signal else { panic!("{queue:?}") };
+    assert_eq!(query.limit.min, Some(-1.5));
+    assert!(matches!(&query.question, Question::Json { pointer, .. } if pointer == "/depth"));
+    assert_eq!(
+        warnings(&policy).last().map(String::as_str),
+        Some(
+            "spec.checks[1]: `queue` names neither `canary.pods` nor `canary.revision`, so it also judges what isn't the \
+             canary"
+        )
+    );
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What a policy may say but rarely means, and what follows from it that people should know.
 
-use super::{AfterCompletion, ClaimUse, Mode, OnForgotten, OnNoData, Placement, Policy, Probe, Strategy};
+use super::{
+    AfterCompletion, ClaimUse, Mode, OnForgotten, OnNoData, Placement, Policy, Probe, Signal, Strategy,
+};
 
 /// Sentences for the author of `policy`, in the order of the file.
 pub fn warnings(policy: &Policy) -> Vec<String> {
@@ -24,12 +26,21 @@ pub fn warnings(policy: &Policy) -> Vec<String> {
         );
     }
     for (index, check) in policy.checks.iter().enumerate() {
-        let Probe::Scrape(scrape) = &check.probe else { continue };
-        if scrape.compare.as_ref().is_some_and(|compare| compare.warm_up.is_zero()) {
-            warnings.push(format!(
-                "spec.checks[{index}].compare.warmUp: without one, `{}` compares cold canary pods with warm stable pods",
+        match &check.signal {
+            Signal::Pods(Probe::Scrape(scrape))
+                if scrape.compare.as_ref().is_some_and(|compare| compare.warm_up.is_zero()) =>
+            {
+                warnings.push(format!(
+                    "spec.checks[{index}].compare.warmUp: without one, `{}` compares cold canary pods with warm stable pods",
+                    check.name
+                ));
+            }
+            Signal::Source(query) if !query.question.template().names_canary() => warnings.push(format!(
+                "spec.checks[{index}]: `{}` names neither `canary.pods` nor `canary.revision`, so it also judges what \
+                 isn't the canary",
                 check.name
-            ));
+            )),
+            Signal::Pods(_) | Signal::Source(_) => {}
         }
     }
     if policy.outcome.on_no_data == OnNoData::RollBack {

@@ -261,14 +261,15 @@ impl<'a> Fields<'a> {
 
     /// A field of the schema that this version cannot do; `reason` is a sentence for the user.
     pub fn later(&mut self, name: &'static str, reason: &str) {
-        if let Some(entry) = self.entries.iter().find(|entry| entry.name == name) {
-            self.map.sink.push(
-                entry.place,
-                &entry.value.path,
-                format!("not supported by this version of Siskin: {reason}"),
-            );
-        }
-        self.entries.retain(|entry| entry.name != name);
+        self.misplaced(name, format!("not supported by this version of Siskin: {reason}"));
+    }
+
+    /// A field of the schema that has no place here; true if it is there.
+    pub fn misplaced(&mut self, name: &'static str, message: impl Into<String>) -> bool {
+        let Some(index) = self.entries.iter().position(|entry| entry.name == name) else { return false };
+        let Entry { place, value, .. } = self.entries.remove(index);
+        self.map.sink.push(place, &value.path, message.into());
+        true
     }
 
     /// Gives up the report of fields that nobody asked for.

@@ -103,8 +103,7 @@ fn late_answers_from_before_a_restart_and_of_other_pods_are_dropped() {
     let mut world = world(&[4]);
     let sample = |pod: &str, restarts, at| Sample {
         check: "health".to_owned(),
-        pod: Uid::from(pod),
-        restarts,
+        origin: Origin::Pod { pod: Uid::from(pod), restarts },
         at,
         reading: refused(),
     };

@@ -1,6 +1,7 @@
 //! Checks under virtual time.
 
 mod http;
+mod query;
 mod readiness;
 mod restart;
 mod scrape;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    facts::{Container, Phase, Pod},
+    facts::{Container, Phase, Pod, Revision},
     policy::Policy,
 };
 
@@ -75,11 +76,12 @@ impl World {
 
     fn answer(&mut self, check: &str, ordinal: u32, reading: Reading) {
         let (pod, restarts) = (self.pod(ordinal).uid.clone(), self.pod(ordinal).restarts());
-        self.checks.sample(Sample { check: check.to_owned(), pod, restarts, at: self.now, reading });
+        let origin = Origin::Pod { pod, restarts };
+        self.checks.sample(Sample { check: check.to_owned(), origin, at: self.now, reading });
     }
 
     fn ratio(&mut self, ordinal: u32, bad: u64, total: u64) {
-        self.answer("errors", ordinal, Reading::Counts(Counts::Ratio { bad, total }.into()));
+        self.answer("errors", ordinal, Reading::Counts(Counts::Ratio { bad, total }));
     }
 
     fn verdict(&self, check: &str) -> (Outcome, String) {

@@ -75,9 +75,8 @@ fn selector() -> impl Strategy<Value = Selector> {
         pattern().prop_map(MatchOp::Matches),
         pattern().prop_map(MatchOp::NotMatches),
     ];
-    let label = prop_oneof!["[a-df-z_][a-z0-9_]{0,5}", "\\PC{1,5}"];
-    let matcher = (label, op).prop_map(|(label, op)| Matcher { label, op });
-    (prop_oneof!["[a-z_:][a-z0-9_:]{0,6}", "\\PC{1,6}"], vec(matcher, 0..3))
+    let matcher = ("[a-df-z_][a-z0-9_]{0,5}", op).prop_map(|(label, op)| Matcher { label, op });
+    ("[a-z_:][a-z0-9_:]{0,6}", vec(matcher, 0..3))
         .prop_map(|(metric, matchers)| Selector { metric, matchers })
 }
 
@@ -133,16 +132,56 @@ fn histogram() -> impl Strategy<Value = Probe> {
     )
 }
 
+fn template(text: &'static str) -> impl Strategy<Value = QueryTemplate> {
+    let variable =
+        prop_oneof![Just("{{ canary.pods }}"), Just("{{stable.revision}}"), Just("{{ workload.name }}")];
+    vec((text, variable), 1..3).prop_map(|parts| {
+        let text: String = parts.into_iter().map(|(text, variable)| text + variable).collect();
+        QueryTemplate::try_from(text).unwrap()
+    })
+}
+
+fn query() -> impl Strategy<Value = Query> {
+    let question = prop_oneof![
+        (template("\\PC{0,12}[^{}]"), any::<bool>())
+            .prop_map(|(query, accept_warnings)| Question::Prometheus { query, accept_warnings }),
+        (template("/[!-\"$-z|~]{0,8}"), "(/([ -}]|~0|~1){0,5}){0,3}")
+            .prop_map(|(path, pointer)| Question::Json { path, pointer }),
+    ];
+    let bounds = prop_oneof![
+        any::<f64>().prop_map(|min| (Some(min), None)),
+        any::<f64>().prop_map(|max| (None, Some(max))),
+        (-1e9_f64..1e9, 0.0_f64..1e9).prop_map(|(min, more)| (Some(min), Some(min + more))),
+    ];
+    let finite = |bound: &Option<f64>| bound.is_none_or(f64::is_finite);
+    let bounds = bounds.prop_filter("numbers", move |(min, max)| finite(min) && finite(max));
+    (name(), question, bounds, 1_u32..1000, duration(0)).prop_map(
+        |(source, question, (min, max), failure_threshold, warm_up)| Query {
+            source,
+            question,
+            limit: Range { min, max, failure_threshold },
+            warm_up,
+        },
+    )
+}
+
+fn signal() -> impl Strategy<Value = Signal> {
+    prop_oneof![
+        prop_oneof![http(), ratio(), histogram()].prop_map(Signal::Pods),
+        query().prop_map(Signal::Source),
+    ]
+}
+
 fn check() -> impl Strategy<Value = Check> {
     let mode = prop_oneof![Just(Mode::Enforce), Just(Mode::Observe)];
-    (name(), mode, 1000_u64..60_000, 1_u64..=30_000, prop_oneof![http(), ratio(), histogram()]).prop_map(
-        |(name, mode, every, timeout, probe)| Check {
+    (name(), mode, 1000_u64..60_000, 1_u64..=30_000, signal()).prop_map(
+        |(name, mode, every, timeout, signal)| Check {
             name,
             mode,
             every: GoDuration::from_millis(every),
             connect_timeout: GoDuration::from_millis(timeout.div_ceil(2)),
             timeout: GoDuration::from_millis(timeout),
-            probe,
+            signal,
         },
     )
 }
