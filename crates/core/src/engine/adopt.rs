@@ -110,6 +110,7 @@ impl Turn<'_> {
             return;
         }
         if revisions.len() > 1 {
+            self.listen_for_promote();
             self.pause(
                 PauseReason::MixedRevisions,
                 format!(
@@ -160,6 +161,7 @@ impl Turn<'_> {
         let Some(revision) = revision else { return false };
         if self.is_rejected(&revision) {
             self.record_mut().phase = Phase::OptingIn;
+            self.listen_for_promote();
             self.pause(
                 PauseReason::StateLost,
                 format!("every pod runs {revision}, which was rolled back before; `siskin promote --revision {revision}` takes it as stable all the same"),

@@ -16,6 +16,9 @@ use crate::{
     template,
 };
 
+/// So long an undo waits for a pod that is down when it begins.
+const UNDO_PATIENCE: Duration = Duration::from_secs(10);
+
 impl<'a> Turn<'a> {
     /// Decides on the way back; the caller then lets [`Self::walk_back`] take its first step.
     pub(super) fn go_back(&mut self, cause: Cause, detail: String) {
@@ -348,7 +351,7 @@ impl<'a> Turn<'a> {
             return;
         };
         if self.template.is_some() {
-            self.partition = Some(0);
+            self.open_for_undo(&stable);
             return;
         }
         if !template::equal(&self.workload.template, wanted) {
@@ -371,10 +374,11 @@ impl<'a> Turn<'a> {
             return;
         }
         if self.workload.current_revision.as_ref() != Some(&update) {
-            self.partition = Some(0);
+            self.open_for_undo(&update);
             if self.workload.partition == 0 {
                 self.delete_strays_of(&update);
             }
+            self.not_back_yet();
             return;
         }
         self.adopt_renamed(&update);
@@ -385,6 +389,15 @@ impl<'a> Turn<'a> {
         } else {
             self.not_back_yet();
         }
+    }
+
+    /// Open, so that pods return as the stable revision. Kubernetes then replaces the highest pod first, whatever is down
+    /// below it, so a pod that is just coming up gets a little time; until then pods return as they were.
+    fn open_for_undo(&mut self, stable: &Revision) {
+        let patient = Duration::from_millis(self.rollout().stalled_ms) < UNDO_PATIENCE;
+        let is_open = self.workload.partition == 0 && self.template.is_none();
+        let opens = is_open || !patient || self.down_below(0, stable).is_none();
+        self.partition = Some(if opens { 0 } else { PARKED });
     }
 
     /// These pauses stop an undo: going on would fight somebody.

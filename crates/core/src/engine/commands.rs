@@ -54,6 +54,11 @@ impl Turn<'_> {
         }
     }
 
+    /// From now on a person's word leads out. One that came too early is the very one that does.
+    pub(super) fn listen_for_promote(&mut self) {
+        self.record_mut().consumed.retain(|command| !command.starts_with("promote="));
+    }
+
     /// The open rollout goes forward and has this id.
     fn goes_forward(&self, id: &str) -> bool {
         matches!(self.record().phase, Phase::Opening | Phase::Baking | Phase::AwaitingApproval)

@@ -29,10 +29,8 @@ impl Turn<'_> {
                 self.annotations.insert("stable".to_owned(), Some(current.0));
                 return false;
             }
-            let record = self.record_mut();
-            record.forgotten = Some(current.clone());
-            // One that came too early is the very one that leads out now.
-            record.consumed.retain(|command| !command.starts_with("promote="));
+            self.record_mut().forgotten = Some(current.clone());
+            self.listen_for_promote();
         }
         let restores =
             self.policy().is_some_and(|policy| policy.outcome.on_forgotten == OnForgotten::Restore);

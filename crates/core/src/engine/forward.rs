@@ -316,13 +316,7 @@ impl Turn<'_> {
     fn may_open(&mut self, exposure: Exposure) -> bool {
         let canary = self.rollout().canary.clone();
         let partition = exposure.partition(self.replicas());
-        let up = |index: &u32| self.live_at(*index).is_some_and(|pod| self.available(pod));
-        let untouched =
-            |index: &u32| self.live_at(*index).is_some_and(|pod| !Self::is_on(pod, Some(&canary)));
-        let replaced_while_ready =
-            (partition..self.replicas()).rev().find(|index| up(index) && untouched(index));
-        let all_up_below = replaced_while_ready.unwrap_or(partition);
-        if let Some(index) = (0..all_up_below).find(|index| !up(index)) {
+        if let Some(index) = self.down_below(partition, &canary) {
             let name = format!("{}-{}", self.workload.name, index + self.workload.ordinals_start);
             self.report(
                 "WaitingForReady",
@@ -337,6 +331,18 @@ impl Turn<'_> {
             return false;
         }
         exposure.surge <= self.rollout().surge || self.claims_fit(exposure)
+    }
+
+    /// A pod that is down, below one that Kubernetes would take down beside it if it were to bring the pods from
+    /// `partition` on to `revision`.
+    pub(super) fn down_below(&self, partition: u32, revision: &Revision) -> Option<u32> {
+        let up = |index: &u32| self.live_at(*index).is_some_and(|pod| self.available(pod));
+        let untouched =
+            |index: &u32| self.live_at(*index).is_some_and(|pod| !Self::is_on(pod, Some(revision)));
+        let replaced_while_ready =
+            (partition..self.replicas()).rev().find(|index| up(index) && untouched(index));
+        let all_up_below = replaced_while_ready.unwrap_or(partition);
+        (0..all_up_below).find(|index| !up(index))
     }
 
     /// Bakes: time counts while the exposure is whole and every check passes.

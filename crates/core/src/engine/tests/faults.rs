@@ -9,6 +9,16 @@ use crate::{
     state::Phase,
 };
 
+/// Whether the policies park, hold and pod guard are there.
+const PROTECTIONS: [(bool, bool, bool); 6] = [
+    (false, false, false),
+    (true, false, false),
+    (true, true, false),
+    (true, false, true),
+    (false, false, true),
+    (true, true, true),
+];
+
 #[derive(Clone, Debug)]
 enum Event {
     Release(u8),
@@ -32,6 +42,11 @@ enum Event {
     Renamed(u8),
     ApplierScales(u32),
     Hold(bool),
+    ZeroAndBack(u64),
+    Recreate(u8),
+    EditList(u8),
+    DeleteList,
+    Apply(u8, u32),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -58,6 +73,11 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (1u8..5).prop_map(Event::Renamed),
         1 => (1u32..6).prop_map(Event::ApplierScales),
         1 => any::<bool>().prop_map(Event::Hold),
+        1 => (0u64..4).prop_map(Event::ZeroAndBack),
+        1 => (1u8..4).prop_map(Event::Recreate),
+        1 => (1u8..4).prop_map(Event::EditList),
+        1 => Just(Event::DeleteList),
+        1 => (1u8..4, 1u32..6).prop_map(|(version, replicas)| Event::Apply(version, replicas)),
     ]
 }
 
@@ -97,6 +117,16 @@ fn apply(world: &mut World, event: &Event) {
         Event::Renamed(version) => world.release_renamed(&format!("v{version}")),
         Event::ApplierScales(replicas) => world.scale(*replicas, Writer::Applier("argocd".to_owned())),
         Event::Hold(hold) => world.hold = *hold,
+        Event::ZeroAndBack(seconds) => {
+            let replicas = world.sts.replicas;
+            world.scale(0, person());
+            world.run(*seconds);
+            world.scale(replicas, person());
+        }
+        Event::Recreate(version) => world.recreate(&format!("v{version}")),
+        Event::EditList(version) => world.edit_list(&[&format!("v{version}")]),
+        Event::DeleteList => world.list = None,
+        Event::Apply(version, replicas) => world.apply(&format!("v{version}"), *replicas),
     }
 }
 
@@ -186,6 +216,7 @@ proptest! {
     fn while_nobody_else_takes_pods_down_one_at_most_is_down(
         policy in policies(),
         ordered in any::<bool>(),
+        hold in any::<bool>(),
         replicas in 2u32..5,
         events in prop::collection::vec((harmless(), 0u64..8), 1..16),
     ) {
@@ -193,8 +224,8 @@ proptest! {
         if ordered {
             world = world.ordered();
         }
-        // Without it there may be an undo, and Kubernetes takes the highest pod whatever is down below it.
-        world.hold = true;
+        world.hold = hold;
+        world.undo_after_completion();
         for (event, wait) in &events {
             // Kubernetes itself takes a second pod down for a template that comes while a step is open.
             if !matches!(event, Event::Release(_) | Event::Renamed(_)) || world.sts.partition >= PARKED {
@@ -220,17 +251,28 @@ proptest! {
     fn when_faults_stop_every_rollout_ends_and_every_pod_is_stable(
         policy in policies(),
         ordered in any::<bool>(),
-        hold in any::<bool>(),
+        protection in prop::sample::select(&PROTECTIONS[..]),
+        restore in any::<bool>(),
         replicas in 1u32..5,
         events in prop::collection::vec((event(), 0u64..12), 1..20),
     ) {
-        let mut world = World::at_rest(replicas, policy);
+        let mut world = World::new(replicas, policy);
+        (world.parks, world.hold, world.guarded) = protection;
+        world.annotate("policy", "test");
+        world.run(5);
         if ordered {
             world = world.ordered();
         }
-        world.hold = hold;
         world.undo_after_completion();
+        if restore {
+            world.restore_when_forgotten();
+        }
+        let protected = protection == (true, true, true);
         for (event, wait) in &events {
+            let unprotects = matches!(event, Event::Hold(_) | Event::EditList(_) | Event::DeleteList);
+            if protected && unprotects || !world.guarded && matches!(event, Event::EditList(_)) {
+                continue;
+            }
             apply(&mut world, event);
             world.run(*wait / 2);
         }

@@ -104,6 +104,7 @@ impl World {
             return true;
         }
         let refusal = self.state.memory.refusal.take();
+        self.check_advance(&decision.state);
         self.state = decision.state;
         if let Some(what) = refusal {
             self.state.refused(what);
@@ -140,7 +141,9 @@ impl World {
             }
             Write::DeleteClaim { name, uid } => {
                 let claim = self.claims.iter_mut().find(|claim| claim.name == name && claim.uid == uid);
-                claim.expect("a claim").terminating = true;
+                let claim = claim.expect("a claim");
+                assert!(!self.users_claims.contains(&claim.uid), "{name} is the user's");
+                claim.terminating = true;
             }
             Write::Guard { resource_version, allowed } => {
                 assert!(self.guarded, "this installation keeps no lists");

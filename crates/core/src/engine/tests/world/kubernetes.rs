@@ -131,6 +131,7 @@ impl World {
         if self.list.as_ref().is_some_and(|list| !list.allowed.contains(&revision)) {
             return;
         }
+        self.check_birth(&revision);
         let claim = format!("data-db-{ordinal}");
         if self.claims.iter().any(|known| known.name == claim && known.terminating) {
             return;

@@ -40,6 +40,8 @@ pub struct World {
     revisions: Vec<RevisionFact>,
     pods: Vec<SimPod>,
     pub claims: Vec<Claim>,
+    /// The claims that were there before the engine.
+    users_claims: BTreeSet<Uid>,
     pub policy: PolicyFact,
     pub state: State,
     /// Revisions whose pods never become Ready.
@@ -138,6 +140,7 @@ impl World {
             revisions: Vec::new(),
             pods: Vec::new(),
             claims: Vec::new(),
+            users_claims: BTreeSet::new(),
             policy: PolicyFact::Loaded(policy),
             state: State::default(),
             broken: BTreeSet::new(),
@@ -164,6 +167,7 @@ impl World {
             wake: None,
         };
         world.run(10);
+        world.users_claims = world.claims.iter().map(|claim| claim.uid.clone()).collect();
         world.down = false;
         world
     }
@@ -286,6 +290,13 @@ impl World {
         };
         self.spec_changed();
         self.restart();
+    }
+
+    /// Somebody applies a manifest that says everything.
+    pub fn apply(&mut self, version: &str, replicas: u32) {
+        self.release(version);
+        self.scale(replicas, Writer::Applier("argocd".to_owned()));
+        self.set_partition(0);
     }
 
     /// Somebody writes the pod guard's list.
