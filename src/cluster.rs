@@ -120,6 +120,11 @@ impl Error {
         self.code() == Some(403)
     }
 
+    /// The namespace is on its way out, and its objects with it.
+    pub fn is_terminating(&self) -> bool {
+        matches!(self, Self::Refused { message, .. } if message.contains("because it is being terminated"))
+    }
+
     /// The resourceVersion of a watch or a page is too old.
     pub fn is_expired(&self) -> bool {
         self.code() == Some(410)
@@ -157,6 +162,8 @@ pub enum Resource {
     Claims,
     /// Events (events.k8s.io).
     Events,
+    /// `ConfigMaps`.
+    ConfigMaps,
     /// `ValidatingAdmissionPolicies`.
     ValidatingPolicies,
     /// `MutatingAdmissionPolicies` (Kubernetes 1.36).
@@ -177,7 +184,7 @@ impl Resource {
     fn group(self) -> &'static str {
         match self {
             Self::StatefulSets | Self::ControllerRevisions => "apis/apps/v1",
-            Self::Pods | Self::Claims => "api/v1",
+            Self::Pods | Self::Claims | Self::ConfigMaps => "api/v1",
             Self::Events => "apis/events.k8s.io/v1",
             Self::ValidatingPolicies | Self::MutatingPolicies => "apis/admissionregistration.k8s.io/v1",
             Self::MutatingPoliciesBeta => "apis/admissionregistration.k8s.io/v1beta1",
@@ -192,6 +199,7 @@ impl Resource {
             Self::ControllerRevisions => "controllerrevisions",
             Self::Claims => "persistentvolumeclaims",
             Self::Events => "events",
+            Self::ConfigMaps => "configmaps",
             Self::ValidatingPolicies => "validatingadmissionpolicies",
             Self::MutatingPolicies | Self::MutatingPoliciesBeta => "mutatingadmissionpolicies",
         }
@@ -204,10 +212,20 @@ impl Resource {
             Self::ControllerRevisions => "ControllerRevision",
             Self::Claims => "PersistentVolumeClaim",
             Self::Events => "Event",
+            Self::ConfigMaps => "ConfigMap",
             Self::ValidatingPolicies => "ValidatingAdmissionPolicy",
             Self::MutatingPolicies | Self::MutatingPoliciesBeta => "MutatingAdmissionPolicy",
         }
     }
+}
+
+/// What an object is known by that is to be deleted.
+#[derive(Clone, Copy, Debug)]
+pub enum Precondition<'a> {
+    /// Its UID: another object of the same name stays.
+    Uid(&'a Uid),
+    /// Its resourceVersion: it stays if anything changed.
+    Version(&'a str),
 }
 
 /// What a list or a watch covers.
@@ -374,28 +392,36 @@ impl Cluster {
         self.call(&self.writes, call, request).await
     }
 
-    /// Deletes the object of this name if it has this UID.
+    /// Deletes the object of this name if it is still the one that was seen.
     pub async fn delete(
         &self,
         resource: Resource,
         namespace: &str,
         name: &str,
-        uid: &Uid,
+        precondition: Precondition<'_>,
     ) -> Result<(), Error> {
         let call = format!("delete {} {namespace}/{name}", resource.singular());
-        let preconditions = Preconditions { uid: Some(uid.0.clone()), resource_version: None };
-        let params = DeleteParams::default().preconditions(preconditions);
+        let (uid, resource_version) = match precondition {
+            Precondition::Uid(uid) => (Some(uid.0.clone()), None),
+            Precondition::Version(version) => (None, Some(version.to_owned())),
+        };
+        let params = DeleteParams::default().preconditions(Preconditions { uid, resource_version });
         let request = Request::new(resource.path(Some(namespace))).delete(name, &params);
         self.call::<serde::de::IgnoredAny>(&self.writes, call, request).await.map(drop)
     }
 
-    /// Creates an object.
-    pub async fn create(&self, resource: Resource, namespace: &str, body: &Value) -> Result<(), Error> {
+    /// Creates an object and gives it as it is then.
+    pub async fn create<T: DeserializeOwned>(
+        &self,
+        resource: Resource,
+        namespace: &str,
+        body: &Value,
+    ) -> Result<T, Error> {
         let call = format!("create {} in {namespace}", resource.singular());
         let params = PostParams { field_manager: Some(self.manager.to_owned()), ..PostParams::default() };
         let request =
             Request::new(resource.path(Some(namespace))).create(&params, body.to_string().into_bytes());
-        self.call::<serde::de::IgnoredAny>(&self.writes, call, request).await.map(drop)
+        self.call(&self.writes, call, request).await
     }
 
     /// Whether the API server knows a resource.

@@ -21,7 +21,11 @@ use crate::{
     policies,
     report::{events::Events, logs, messages::Messenger, metrics::Metrics},
     server::{self, Pages, health::Health},
-    watch::{follow, statefulsets::StatefulSet},
+    watch::{
+        follow,
+        guards::{self, GuardList, Guards},
+        statefulsets::StatefulSet,
+    },
 };
 
 /// Longer than any write under way can take is not waited for at the end; Kubernetes kills after 30 s.
@@ -110,7 +114,11 @@ pub async fn run(access: &Access, Run { config, policies, namespaces, listen }: 
     let mut watches = JoinSet::new();
     let scopes = scopes(namespaces);
     let members = Members::new(configuration.rules.max_parallel_rollouts, &scopes);
+    let guards = configuration.pod_guard.then(Guards::default);
     for namespace in scopes {
+        if let Some(guards) = &guards {
+            watches.spawn(follow_guards(&cluster, &health, namespace.clone(), guards.clone()));
+        }
         let scope = Scope { resource: Resource::StatefulSets, namespace: namespace.clone(), selector: None };
         let of = namespace
             .as_ref()
@@ -134,6 +142,7 @@ pub async fn run(access: &Access, Run { config, policies, namespaces, listen }: 
         cluster,
         metrics,
         health,
+        guards,
         stop,
     });
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, "siskin runs");
@@ -152,6 +161,23 @@ pub async fn run(access: &Access, Run { config, policies, namespaces, listen }: 
         tracing::warn!("a write is still under way; it will be read back by the next process");
     }
     end
+}
+
+/// Watches the lists of released revisions in one namespace, or in all.
+fn follow_guards(
+    cluster: &Cluster,
+    health: &Health,
+    namespace: Option<String>,
+    guards: Guards,
+) -> impl Future<Output = ()> + use<> {
+    let selector = Some(guards::SELECTOR.to_owned());
+    let scope = Scope { resource: Resource::ConfigMaps, namespace: namespace.clone(), selector };
+    let of = namespace
+        .as_ref()
+        .map_or_else(|| "pod guard lists".to_owned(), |name| format!("pod guard lists of {name}"));
+    let age = health.watch(of, true);
+    follow::<GuardList>(cluster.clone(), scope, age, move |change| guards.see(namespace.as_ref(), change))
+        .instrument(tracing::info_span!("guards"))
 }
 
 /// Waits for the end of a task that should have none.

@@ -1,8 +1,10 @@
 //! Writes -> cluster: each with its precondition, none retried.
 
 mod kill;
+#[cfg(test)]
+mod tests;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use siskin_core::{
     decision::{PREFIX, Write},
     facts::{Uid, Workload},
@@ -10,9 +12,12 @@ use siskin_core::{
 
 pub use self::kill::Kill;
 use crate::{
-    cluster::{Cluster, Error, Resource},
+    cluster::{Cluster, Error, Precondition, Resource},
     report::metrics::{Metrics, WRITES},
-    watch::statefulsets::{Managed, Whole},
+    watch::{
+        guards::GuardList,
+        statefulsets::{Managed, Whole},
+    },
 };
 
 /// Why a write didn't happen, or may not have happened.
@@ -26,8 +31,23 @@ pub enum WriteError {
         "{0}; the policy says `claims: Discard`, which needs the Role `siskin-claim-deletion` in this namespace"
     )]
     MayNotDeleteClaims(#[source] Error),
-    /// A list of released revisions was to be written.
-    #[error("this release keeps no lists of released revisions for the pod guard")]
+    /// The name of the list of released revisions is taken.
+    #[error(
+        "the ConfigMap {0} is not Siskin's: it has no label siskin.dev/guard=true. The list of released revisions needs this name, so nothing new is released; rename or delete it"
+    )]
+    ForeignGuard(String),
+}
+
+/// What a write that succeeded gives.
+#[derive(Debug)]
+pub enum Reply {
+    /// Nothing that isn't seen otherwise.
+    Nothing,
+    /// The StatefulSet as it is now.
+    Anchor(Box<Managed>),
+    /// The list of released revisions as it is now.
+    Guard(GuardList),
+    /// There is no list of released revisions any more.
     NoGuard,
 }
 
@@ -36,7 +56,7 @@ impl WriteError {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Api(error) => error.is_refusal(),
-            Self::MayNotDeleteClaims(_) | Self::NoGuard => true,
+            Self::MayNotDeleteClaims(_) | Self::ForeignGuard(_) => true,
         }
     }
 }
@@ -55,13 +75,13 @@ impl Act {
         Self { cluster, metrics, kill }
     }
 
-    /// Carries out one write; a write of the anchor gives the StatefulSet as it is then.
-    pub async fn carry_out(&self, workload: &Workload, write: &Write) -> Result<Option<Managed>, WriteError> {
+    /// Carries out one write.
+    pub async fn carry_out(&self, workload: &Workload, write: &Write) -> Result<Reply, WriteError> {
         let result = self.send(workload, write).await;
         let label = match &result {
             Ok(_) => "ok",
             Err(WriteError::Api(error) | WriteError::MayNotDeleteClaims(error)) => error.category(),
-            Err(WriteError::NoGuard) => "unsupported",
+            Err(WriteError::ForeignGuard(_)) => "conflict",
         };
         self.metrics.count(&WRITES, &[("kind", kind(write)), ("result", label)]);
         if result.is_ok() {
@@ -70,38 +90,75 @@ impl Act {
         result
     }
 
-    async fn send(&self, workload: &Workload, write: &Write) -> Result<Option<Managed>, WriteError> {
+    async fn send(&self, workload: &Workload, write: &Write) -> Result<Reply, WriteError> {
         let Workload { namespace, name: set, .. } = workload;
         match write {
             Write::Anchor(patch) => {
                 let reply = self.cluster.patch(Resource::StatefulSets, namespace, set, &patch.body()).await?;
                 let Whole(managed) = reply;
-                Ok(Some(managed))
+                Ok(Reply::Anchor(Box::new(managed)))
             }
             Write::Verdict { revision, resource_version, verdict, rollout } => {
                 let annotations = json!({ format!("{PREFIX}verdict"): verdict.as_str(), format!("{PREFIX}rollout"): rollout });
                 let body = json!({ "metadata": { "resourceVersion": resource_version, "annotations": annotations } });
                 let revisions = Resource::ControllerRevisions;
                 self.cluster.patch::<serde::de::IgnoredAny>(revisions, namespace, &revision.0, &body).await?;
-                Ok(None)
+                Ok(Reply::Nothing)
             }
             Write::DeletePod { name, uid } => {
                 self.delete(Resource::Pods, namespace, name, uid).await?;
-                Ok(None)
+                Ok(Reply::Nothing)
             }
             Write::DeleteClaim { name, uid } => {
                 match self.delete(Resource::Claims, namespace, name, uid).await {
                     Err(error) if error.is_forbidden() => Err(WriteError::MayNotDeleteClaims(error)),
-                    result => Ok(result.map(|()| None)?),
+                    result => Ok(result.map(|()| Reply::Nothing)?),
                 }
             }
-            Write::Guard { .. } | Write::DeleteGuard { .. } => Err(WriteError::NoGuard),
+            Write::Guard { resource_version, allowed } => {
+                let body = GuardList::body(workload, resource_version.as_deref(), allowed);
+                let name = GuardList::name(set);
+                let list = match resource_version {
+                    Some(_) => self.cluster.patch(Resource::ConfigMaps, namespace, &name, &body).await?,
+                    None => self.create_guard(namespace, name, &body).await?,
+                };
+                Ok(Reply::Guard(list))
+            }
+            Write::DeleteGuard { resource_version } => {
+                let precondition = Precondition::Version(resource_version);
+                match self
+                    .cluster
+                    .delete(Resource::ConfigMaps, namespace, &GuardList::name(set), precondition)
+                    .await
+                {
+                    Err(error) if !error.is_not_found() => Err(error.into()),
+                    _ => Ok(Reply::NoGuard),
+                }
+            }
+        }
+    }
+
+    /// A `ConfigMap` of this name that isn't a list of ours is left alone.
+    async fn create_guard(
+        &self,
+        namespace: &str,
+        name: String,
+        body: &Value,
+    ) -> Result<GuardList, WriteError> {
+        match self.cluster.create(Resource::ConfigMaps, namespace, body).await {
+            Err(error) if error.is_conflict() => {
+                match self.cluster.get::<GuardList>(Resource::ConfigMaps, namespace, &name).await {
+                    Ok(list) if !list.ours => Err(WriteError::ForeignGuard(name)),
+                    _ => Err(error.into()),
+                }
+            }
+            result => Ok(result?),
         }
     }
 
     /// An object that isn't there, or has another UID by now, is gone as wanted.
     async fn delete(&self, resource: Resource, namespace: &str, name: &str, uid: &Uid) -> Result<(), Error> {
-        match self.cluster.delete(resource, namespace, name, uid).await {
+        match self.cluster.delete(resource, namespace, name, Precondition::Uid(uid)).await {
             Err(error) if error.is_not_found() || error.is_conflict() => Ok(()),
             result => result,
         }

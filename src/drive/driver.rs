@@ -26,13 +26,14 @@ use tokio::{
 use super::{
     Context,
     backoff::{Backoff, Rate},
+    guard::GuardView,
     judge::Judge,
     members::standing,
     observation::Observation,
     telling::{Trouble, outcome_label, reading_label},
 };
 use crate::{
-    act::{WriteError, kind},
+    act::{Reply, WriteError, kind},
     admission::hold,
     clock,
     cluster::Resource,
@@ -62,6 +63,8 @@ pub struct Driver {
     judge: Judge,
     observe: Observe,
     pub(super) observation: Option<Observation>,
+    /// The list of released revisions, if this installation keeps such.
+    pub(super) guard: Option<GuardView>,
     prober: Prober,
     samples: mpsc::Receiver<Sample>,
     pub(super) delivered: (mpsc::Sender<Delivered>, mpsc::Receiver<Delivered>),
@@ -113,6 +116,7 @@ impl Driver {
         let (tell, samples) = mpsc::channel(SAMPLES);
         let mut driver = Self {
             prober: Prober::new(tell, context.sources.clone(), context.metrics.clone()),
+            guard: context.guards.as_ref().map(|guards| GuardView::new(guards, &key)),
             series: context.metrics.workload(&key),
             pulse: context.health.worker(format!("the worker of {key}")),
             turns: context.members.changes(),
@@ -182,6 +186,7 @@ impl Driver {
                 if self.see(managed) { Woken::News } else { Woken::Nothing }
             }
             () = changed(self.observation.as_mut()) => Woken::News,
+            () = guard_changed(self.guard.as_mut()) => Woken::News,
             Some(sample) = self.samples.recv() => self.judge_samples(sample),
             Some(Delivered { receiver, seq }) = self.delivered.1.recv() => {
                 self.state.delivered(&receiver, seq);
@@ -236,7 +241,10 @@ impl Driver {
         if self.unsure && !self.read_again().await {
             return Stepped::Failed;
         }
-        let facts = self.facts().await;
+        let Some(facts) = self.facts().await else {
+            self.tell_what_is_missing();
+            return Stepped::Failed;
+        };
         let now = clock::now();
         let verdicts = self.judge.hear(&mut self.state, facts.detail.as_ref(), now.mono);
         let commands = Command::read(&facts.workload);
@@ -253,8 +261,13 @@ impl Driver {
         self.carry_out(decision).await
     }
 
-    /// What the engine may look at, as it is now.
-    async fn facts(&mut self) -> Facts {
+    /// What the engine may look at, as it is now. `None`: nothing can be decided before the lists of released revisions
+    /// were listed, as a rollout without its list would open unguarded.
+    async fn facts(&mut self) -> Option<Facts> {
+        let guard = match &self.guard {
+            Some(view) => Some(view.fact()?),
+            None => None,
+        };
         let detail = match &mut self.observation {
             Some(observation) => {
                 observation.detail(&self.context.cluster, &self.managed, self.observe.claims).await
@@ -265,7 +278,7 @@ impl Driver {
         let policy = policies::fact(&self.context.policies.borrow(), &self.context.sources, &workload);
         let hold = if self.observe.hold { Some(self.held(&workload).await) } else { None };
         let rules = self.context.rules.clone();
-        Facts { hold, guard: None, rules, workload, policy, detail }
+        Some(Facts { hold, guard, rules, workload, policy, detail })
     }
 
     /// Whether an admission policy holds `currentRevision`, asked anew each time; no where it can't be asked.
@@ -323,12 +336,22 @@ impl Driver {
     }
 
     /// Takes over what a successful write changed.
-    fn wrote(&mut self, write: &Write, reply: Option<Managed>) {
+    fn wrote(&mut self, write: &Write, reply: Reply) {
         tracing::debug!(write = kind(write), "written");
         match (write, reply) {
-            (Write::Anchor(patch), Some(reply)) => {
+            (Write::Anchor(patch), Reply::Anchor(reply)) => {
                 self.check_reply(patch, &reply.workload);
-                self.managed = Arc::new(reply);
+                self.managed = Arc::from(reply);
+            }
+            (_, Reply::Guard(list)) => {
+                if let Some(view) = &mut self.guard {
+                    view.wrote(list);
+                }
+            }
+            (_, Reply::NoGuard) => {
+                if let Some(view) = &mut self.guard {
+                    view.gone();
+                }
             }
             (Write::Verdict { .. }, _) => {
                 if let Some(observation) = &mut self.observation {
@@ -354,12 +377,14 @@ impl Driver {
     }
 
     fn failed(&mut self, write: &Write, error: &WriteError) {
-        let conflict = matches!(error, WriteError::Api(error) if error.is_conflict());
-        if conflict {
-            tracing::debug!(write = kind(write), %error, "somebody else wrote first");
-        } else {
+        let guard = matches!(write, Write::Guard { .. });
+        let told = !matches!(error, WriteError::Api(error)
+            if error.is_conflict() || error.is_terminating() || guard && error.is_not_found());
+        if told {
             tracing::warn!(write = kind(write), %error, "a write failed");
             self.trouble(Trouble::WriteFailed(kind(write)), error.to_string());
+        } else {
+            tracing::debug!(write = kind(write), %error, "somebody else wrote first");
         }
         if error.is_refusal() {
             self.context.members.gave_up(&self.key, &self.state);
@@ -372,10 +397,12 @@ impl Driver {
             }
             // It was not sent, so there is nothing whose effect to wait for.
             Write::DeletePod { uid, .. } => drop(self.state.memory.deleted.remove(uid)),
-            Write::Anchor(_)
-            | Write::DeleteClaim { .. }
-            | Write::Guard { .. }
-            | Write::DeleteGuard { .. } => {}
+            Write::Guard { .. } | Write::DeleteGuard { .. } => {
+                if let Some(view) = &mut self.guard {
+                    view.failed();
+                }
+            }
+            Write::Anchor(_) | Write::DeleteClaim { .. } => {}
         }
         self.unsure = true;
     }
@@ -383,6 +410,12 @@ impl Driver {
     /// Reads the StatefulSet live, as the only one who knows what became of a failed write.
     async fn read_again(&mut self) -> bool {
         let Key { namespace, name } = &self.key;
+        if let Some(view) = &mut self.guard
+            && let Err(error) = view.read_again(&self.context.cluster, &self.key).await
+        {
+            tracing::warn!(%error, "the list of released revisions can't be read");
+            return false;
+        }
         match self.context.cluster.get::<Whole>(Resource::StatefulSets, namespace, name).await {
             Ok(Whole(managed)) => {
                 self.see(Arc::new(managed));
@@ -470,6 +503,13 @@ fn version(workload: &Workload) -> u128 {
 async fn changed(observation: Option<&mut Observation>) {
     match observation {
         Some(observation) => observation.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn guard_changed(view: Option<&mut GuardView>) {
+    match view {
+        Some(view) => view.changed().await,
         None => std::future::pending().await,
     }
 }

@@ -2,6 +2,7 @@
 
 mod backoff;
 mod driver;
+mod guard;
 mod judge;
 mod members;
 mod observation;
@@ -36,6 +37,7 @@ use crate::{
     server::health::Health,
     watch::{
         Change,
+        guards::Guards,
         statefulsets::{Key, Managed, StatefulSet},
     },
 };
@@ -65,6 +67,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// Where workers show that they live.
     pub health: Health,
+    /// The lists of released revisions; `None`: this installation keeps none.
+    pub guards: Option<Guards>,
     /// Becomes true when the process ends.
     pub stop: watch::Receiver<bool>,
 }

@@ -48,7 +48,15 @@ impl Driver {
 
     /// Without all that it asked for the engine decides less, and people should know why.
     pub(super) fn tell_what_is_missing(&mut self) {
-        let missing = self.observation.as_ref().and_then(|observation| observation.missing(clock::mono()));
+        let now = clock::mono();
+        let unlisted = self.guard.as_ref().is_some_and(|view| view.missing(now));
+        let missing = if unlisted {
+            Some(
+                "the lists of released revisions can't be listed (`podGuard` needs the rights of the component pod-guard)",
+            )
+        } else {
+            self.observation.as_ref().and_then(|observation| observation.missing(now))
+        };
         match missing.map(|why| format!("not all can be seen, so the rollout may not go on: {why}")) {
             Some(detail) => self.trouble(Trouble::NotObserved, detail),
             None => self.over(|trouble| trouble == Trouble::NotObserved),

@@ -97,6 +97,7 @@ async fn a_write_that_is_refused_again_and_again_is_told_once() {
         cluster,
         metrics: metrics.clone(),
         health: Health::default(),
+        guards: None,
         stop,
     };
     let (_inbox, seen) = watch::channel(Arc::new(managed()));

@@ -1,5 +1,6 @@
 //! Kubernetes Events on the `StatefulSets`, from a queue: telling never holds up deciding.
 
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use siskin_core::{decision::Note, facts::Uid};
 use tokio::sync::mpsc;
@@ -31,12 +32,11 @@ impl Events {
         let counted = metrics.clone();
         tokio::spawn(async move {
             while let Some((namespace, event)) = queued.recv().await {
-                let result = cluster.create(Resource::Events, &namespace, &event).await;
+                let result = cluster.create::<IgnoredAny>(Resource::Events, &namespace, &event).await;
                 if let Err(error) = &result {
                     tracing::warn!(%error, "an Event is lost");
                 }
-                counted
-                    .count(&EVENTS, &[("result", result.map_or_else(|error| error.category(), |()| "ok"))]);
+                counted.count(&EVENTS, &[("result", result.map_or_else(|error| error.category(), |_| "ok"))]);
             }
         });
         // A pod with the network of its node has the node's HOSTNAME.

@@ -1,6 +1,7 @@
 //! Cluster -> facts: lists and watches, objects projected to what the core reads as soon as they arrive.
 
 pub mod claims;
+pub mod guards;
 pub mod meta;
 pub mod pods;
 pub mod revisions;

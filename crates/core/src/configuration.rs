@@ -23,6 +23,9 @@ pub struct Configuration {
     pub listen: SocketAddr,
     /// How logs are written.
     pub log: Log,
+    /// Whether a list of released revisions is kept for each workload, by which the pod guard of `deploy/admission`
+    /// goes. Default false: it needs rights on `ConfigMaps`.
+    pub pod_guard: bool,
     /// The receivers that policies name; names are unique.
     pub receivers: Vec<Receiver>,
     /// What holds for every workload. Default: nothing.
@@ -119,6 +122,7 @@ impl Default for Configuration {
         Self {
             listen: (Ipv4Addr::UNSPECIFIED, 8080).into(),
             log: Log::default(),
+            pod_guard: false,
             receivers: Vec::new(),
             rules: Rules::default(),
             sources: Vec::new(),
@@ -163,6 +167,7 @@ pub(crate) fn read(document: &Reader<'_>) -> Option<Configuration> {
         address
     });
     let log = fields.or("log", default.log, log);
+    let pod_guard = fields.or("podGuard", default.pod_guard, Reader::bool);
     let receivers = fields.or("receivers", Vec::new(), |it| {
         let seen = Distinct::default();
         it.list("a list of receivers", |receiver| self::receiver(receiver, &seen))
@@ -173,7 +178,14 @@ pub(crate) fn read(document: &Reader<'_>) -> Option<Configuration> {
     let sources = fields.or("sources", Vec::new(), source::sources);
     header?;
     let rules = Rules { max_parallel_rollouts: max_parallel_rollouts?, freezes: freezes? };
-    Some(Configuration { listen: listen?, log: log?, receivers: receivers?, sources: sources?, rules })
+    Some(Configuration {
+        listen: listen?,
+        log: log?,
+        pod_guard: pod_guard?,
+        receivers: receivers?,
+        sources: sources?,
+        rules,
+    })
 }
 
 fn max_parallel_rollouts(reader: &Reader<'_>) -> Option<MaxParallelRollouts> {
