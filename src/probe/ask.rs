@@ -5,12 +5,12 @@ use std::{net::IpAddr, time::Duration};
 
 use reqwest::{
     Client, Request, Response,
-    header::{ACCEPT, HeaderMap, HeaderName, HeaderValue},
+    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
     redirect::Policy,
 };
 use siskin_core::{
     checks::{PlannedProbe, Reading, Target},
-    exposition::{self, Scraper},
+    exposition::{self, Encoding, Format, Scraper},
     policy::{Endpoint, HttpProbe, Measure, Port, Probe, Scheme},
 };
 
@@ -55,12 +55,18 @@ fn question(client: &Client, probe: &PlannedProbe, target: &Target, ip: &str) ->
         );
     }
     let url = url(endpoint, target, ip)?;
-    let request = client.get(url).headers(headers(endpoint)).timeout(probe.timeout);
+    let request = client.get(url).timeout(probe.timeout);
     let request = match &probe.probe {
         Probe::Http(_) => request,
-        Probe::Scrape(_) => request.header(ACCEPT, exposition::ACCEPT),
+        Probe::Scrape(_) => {
+            request.header(ACCEPT, exposition::ACCEPT).header(ACCEPT_ENCODING, exposition::ACCEPT_ENCODING)
+        }
     };
-    request.build().map_err(|error| format!("the request can't be made: {}", innermost(&error)))
+    // A policy's own headers replace these.
+    request
+        .headers(headers(endpoint))
+        .build()
+        .map_err(|error| format!("the request can't be made: {}", innermost(&error)))
 }
 
 async fn answer(client: &Client, request: Request, probe: &PlannedProbe) -> Result<Reading, String> {
@@ -126,11 +132,18 @@ async fn counts(mut answer: Response, measure: &Measure, probe: &PlannedProbe) -
     if status != 200 {
         return Err(format!("the metrics page answered with status {status}"));
     }
-    let mut scraper = Scraper::new(measure);
+    let format = Format::of(header(&answer, &CONTENT_TYPE)).map_err(|problem| problem.to_string())?;
+    let encoding = Encoding::of(header(&answer, &CONTENT_ENCODING)).map_err(|problem| problem.to_string())?;
+    let mut scraper = Scraper::new(measure, format, encoding);
     while let Some(chunk) = answer.chunk().await.map_err(|error| tell(&error, probe))? {
         scraper.feed(&chunk).map_err(|problem| problem.to_string())?;
     }
     scraper.finish().map(Reading::Counts).map_err(|problem| problem.to_string())
+}
+
+/// A header of an answer. One with odd bytes reads as one that isn't known.
+fn header<'a>(answer: &'a Response, name: &HeaderName) -> Option<&'a str> {
+    answer.headers().get(name).map(|value| value.to_str().unwrap_or("?"))
 }
 
 /// What went wrong, in words for the evidence.

@@ -231,7 +231,7 @@ fn line<'a>(family: &Family, labels: impl Iterator<Item = &'a (&'static str, Str
 mod tests {
     use siskin_core::{
         checks::Counts,
-        exposition::Scraper,
+        exposition::{Encoding, Format, Scraper},
         policy::{Measure, Selector},
     };
 
@@ -250,9 +250,9 @@ mod tests {
         let selector = |text: &str| Selector::try_from(text.to_owned()).unwrap();
         let bad = selector("siskin_writes_total{kind=\"pod\"}");
         let measure = Measure::Ratio { bad, total: selector("siskin_writes_total") };
-        let mut scraper = Scraper::new(&measure);
+        let mut scraper = Scraper::new(&measure, Format::Text, Encoding::Identity);
         scraper.feed(metrics.render(&[("statefulsets".into(), 0.5)]).as_bytes()).unwrap();
-        assert_eq!(scraper.finish().unwrap(), Counts::Ratio { bad: 1, total: 3 });
+        assert_eq!(scraper.finish().unwrap().counts, Counts::Ratio { bad: 1, total: 3 });
     }
 
     #[test]

@@ -5,11 +5,11 @@ use std::future::{Future, pending};
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::map_response_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -23,7 +23,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::faults::{Change, Faults, Health, Metrics, Refused, Spread};
-use crate::metrics::{CONTENT_TYPE, RequestMetrics};
+use crate::metrics::{Format, RequestMetrics, accepts_gzip, gzip};
 use crate::store::Store;
 
 /// Served on after SIGTERM, so that endpoints and clients can turn away first.
@@ -68,6 +68,7 @@ struct Count<'a> {
 
 impl App {
     /// A server without faults.
+    #[expect(clippy::disallowed_methods, reason = "its counters' begin is told as a date")]
     pub fn new(pod: String, version: String, store: Store) -> Self {
         Self(Arc::new(Shared {
             pod,
@@ -76,7 +77,7 @@ impl App {
             store: Mutex::new(store),
             write_failure: Mutex::default(),
             faulty: Mutex::default(),
-            metrics: Mutex::default(),
+            metrics: Mutex::new(RequestMetrics::new(SystemTime::now())),
             closing: AtomicBool::new(false),
         }))
     }
@@ -229,17 +230,35 @@ async fn healthz(State(app): State<App>) -> Response {
     }
 }
 
-async fn metrics(State(app): State<App>) -> Response {
+async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
+    let asked = |name: HeaderName| {
+        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        values.collect::<Vec<_>>().join(",")
+    };
     let body = match app.faults().metrics {
         Metrics::Ok => {
+            let format = Format::accepted(&asked(header::ACCEPT));
+            let compressed = accepts_gzip(&asked(header::ACCEPT_ENCODING));
             let visits = app.0.on_disk.load(Ordering::Relaxed);
-            Body::from(lock(&app.0.metrics).render(visits))
+            let page = lock(&app.0.metrics).page(visits, format, compressed);
+            return sent(page, format, compressed);
         }
         Metrics::Garbage => Body::from("<html><body>this } is { no \"metrics\n\u{0}\n</body></html>\n"),
         Metrics::Endless => endless(),
         Metrics::Hang => pending().await,
     };
-    ([(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response()
+    ([(header::CONTENT_TYPE, Format::Text.content_type())], body).into_response()
+}
+
+fn sent(page: String, format: Format, compressed: bool) -> Response {
+    let content_type = (header::CONTENT_TYPE, format.content_type());
+    if !compressed {
+        return ([content_type], page).into_response();
+    }
+    match gzip(&page) {
+        Ok(body) => ([content_type, (header::CONTENT_ENCODING, "gzip")], body).into_response(),
+        Err(error) => internal_error(&error.to_string()),
+    }
 }
 
 /// Well-formed series without end, in pieces of some kilobytes.

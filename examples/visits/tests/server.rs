@@ -216,6 +216,41 @@ fn memory_is_really_taken() {
 }
 
 #[test]
+fn metrics_come_as_the_client_asks() {
+    let volume = Volume::new();
+    let server = Server::start(&volume);
+    let ask = |headers: &str| {
+        let mut stream = server.connect();
+        write!(stream, "GET /metrics HTTP/1.1\r\nHost: visits\r\nConnection: close\r\n{headers}\r\n")
+            .unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let head_ends = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+        (String::from_utf8(answer[..head_ends].to_vec()).unwrap(), answer[head_ends + 4..].to_vec())
+    };
+    let (head, body) =
+        ask("Accept: text/plain;q=0.5, application/openmetrics-text\r\nAccept-Encoding: gzip\r\n");
+    assert!(
+        head.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        "{head}"
+    );
+    assert!(head.contains("content-encoding: gzip"), "{head}");
+    let mut page = String::new();
+    flate2::read::GzDecoder::new(&*body).read_to_string(&mut page).unwrap();
+    assert!(page.ends_with("# EOF\n"), "{page}");
+
+    let (head, body) = ask("Accept: */*\r\n");
+    assert!(head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
+    let page = String::from_utf8(body).unwrap();
+    assert!(
+        !head.contains("content-encoding") && page.starts_with("# HELP http_requests_total "),
+        "{head}{page}"
+    );
+    assert_eq!(server.metric("metrics_pages_total{format=\"openmetrics\",encoding=\"gzip\"}"), 1);
+    assert_eq!(server.metric("metrics_pages_total{format=\"text\",encoding=\"identity\"}"), 3);
+}
+
+#[test]
 fn metrics_can_be_garbage_endless_or_never_come() {
     let volume = Volume::new();
     let server = Server::start_with(&volume, "metrics=garbage");

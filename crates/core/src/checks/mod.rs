@@ -141,7 +141,7 @@ pub enum Reading {
     /// An HTTP probe's answer doesn't fit, or there was none (refused, timed out).
     Unhealthy(String),
     /// Cumulative counts of a scrape.
-    Counts(Counts),
+    Counts(Scraped),
     /// The values that a source answered with; none is an answer too.
     Values(Vec<Value>),
     /// An answer that can't be used, or none; the reason is for people. The next one may be better.
@@ -157,6 +157,39 @@ pub struct Value {
     pub of: String,
     /// The value; NaN and infinities as they came.
     pub value: f64,
+}
+
+/// What a metrics page says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scraped {
+    /// Its counts.
+    pub counts: Counts,
+    /// Since when they count, if each series that was counted says so.
+    pub begun: Option<Begun>,
+}
+
+/// When the first and the last of the counted series began at zero, in seconds of the pod's clock (`_created` of
+/// OpenMetrics). A new label value begins a series late; a process that starts again begins all of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Begun {
+    /// The first.
+    pub oldest: f64,
+    /// The last.
+    pub newest: f64,
+}
+
+impl Begun {
+    /// Of all series of both.
+    pub fn both(one: Option<Self>, other: Self) -> Self {
+        let one = one.unwrap_or(other);
+        Self { oldest: one.oldest.min(other.oldest), newest: one.newest.max(other.newest) }
+    }
+}
+
+impl From<Counts> for Scraped {
+    fn from(counts: Counts) -> Self {
+        Self { counts, begun: None }
+    }
 }
 
 /// Cumulative counts since the start of the process that was asked, as [`crate::exposition::Scraper`] reads them.

@@ -88,8 +88,8 @@ impl Scrape {
     pub fn take(&mut self, last: (Instant, u32), reading: Reading, seen: &Seen, pods: &Pods) {
         let (at, _) = last;
         let counts = match reading {
-            Reading::Counts(counts) => {
-                Cumulative::read(&counts, self.limit.as_ref().map(|limited| &limited.limit))
+            Reading::Counts(scraped) => {
+                Cumulative::read(&scraped, self.limit.as_ref().map(|limited| &limited.limit))
             }
             Reading::Unusable(reason) | Reading::Refused(reason) => Err(reason),
             Reading::Healthy | Reading::Unhealthy(_) | Reading::Values(_) => return,

@@ -1,36 +1,43 @@
-//! Metrics pages in the Prometheus text format 0.0.4, read strictly and as a stream.
+//! Metrics pages in the Prometheus text format and in OpenMetrics 1.0, read strictly and as a stream.
 //!
 //! A gate must not read wrong numbers, so a page that isn't well-formed in every line is refused as a whole, with
 //! the line and the reason. Only the series that a [`Measure`] asks for are looked at more closely; lines of other
-//! families are checked and skipped without allocation. What a page may cost is bounded by [`MAX_BODY`],
-//! [`MAX_LINE`] and [`MAX_SAMPLES`].
+//! families are checked and skipped without allocation. What a page may cost is bounded by [`MAX_BODY`] (inflated),
+//! [`MAX_RATIO`], [`MAX_LINE`] and [`MAX_SAMPLES`].
 //!
-//! Choices where the format leaves room:
-//! - The page ends with a line feed, as the format says; without one it may be cut inside a number.
+//! Choices where the formats leave room:
+//! - A text page ends with a line feed, as the format says; without one it may be cut inside a number. An
+//!   OpenMetrics page ends with `# EOF`, and without it counts as cut off.
 //! - Counts are whole numbers from 0 to 2^53; a fraction, a larger number, NaN or an infinity in a series that is
 //!   asked for refuses the page. `12.0` and `1.2e1` are the whole number 12.
-//! - A `TYPE` line for a family that is asked for must say counter (of a histogram: histogram); `untyped` or none
-//!   is fine. Deltas of a gauge would mean nothing.
+//! - A `TYPE` line for a family that is asked for must say counter (of a histogram: histogram); `untyped`, `unknown`
+//!   or none is fine. Deltas of a gauge, a gauge histogram, an info or a state set would mean nothing.
+//! - A selector names samples as the page writes them. In OpenMetrics the samples of the counter `requests` are called
+//!   `requests_total`, and there a selector `requests` means them too, as the same program would call them
+//!   `requests` in text.
+//! - `_created` in an OpenMetrics family says since when a series counts; see [`crate::checks::Begun`].
 //! - A label with an empty value is the same as no label.
-//! - Timestamps are checked and ignored.
-//!
-//! OpenMetrics is another format (exemplars, fractional timestamps) and refused where it differs, so ask for
-//! [`ACCEPT`].
+//! - Names are bare or, as Prometheus 3 writes other characters, quoted: `{"my.metric","my.label"="x"} 1`.
+//! - Blanks are free in text; in OpenMetrics one space stands between words, and only in braces they are free.
+//! - Timestamps and exemplars are checked and ignored.
 
+mod cursor;
+mod encoding;
+mod family;
+mod format;
 mod line;
 mod tally;
 #[cfg(test)]
 mod tests;
 
-use self::{
-    line::{Line, Unexpected},
-    tally::Tally,
+use self::{cursor::Unexpected, encoding::Inflater, line::Line, tally::Tally};
+pub use self::{
+    encoding::{ACCEPT_ENCODING, Encoding, MAX_RATIO},
+    format::{ACCEPT, Format},
 };
-use crate::{checks::Counts, policy::Measure};
+use crate::{checks::Scraped, policy::Measure};
 
-/// The value of the request header `Accept`.
-pub const ACCEPT: &str = "text/plain;version=0.0.4";
-/// The most bytes of a page.
+/// The most bytes of a page, inflated.
 pub const MAX_BODY: usize = 16 << 20;
 /// The most bytes of a line, without its line feed.
 pub const MAX_LINE: usize = 64 << 10;
@@ -58,6 +65,36 @@ pub enum Problem {
         /// Counted from 1.
         line: u32,
     },
+    /// An OpenMetrics page without its end.
+    #[error("the metrics page is cut off in line {line}: OpenMetrics ends with `# EOF`")]
+    NoEof {
+        /// Counted from 1.
+        line: u32,
+    },
+    /// A format that wasn't asked for.
+    #[error("the metrics page is protobuf, although OpenMetrics or Prometheus text was asked for")]
+    Protobuf,
+    /// Another format.
+    #[error(
+        "the metrics page says that it is `{content_type}`; OpenMetrics 1 (application/openmetrics-text) or \
+         Prometheus text (text/plain) is needed"
+    )]
+    UnknownFormat {
+        /// The content type.
+        content_type: String,
+    },
+    /// Another compression.
+    #[error("the metrics page is encoded by `{encoding}`; gzip or none is needed")]
+    UnknownEncoding {
+        /// The content encoding.
+        encoding: String,
+    },
+    /// A gzip stream that isn't one.
+    #[error("the metrics page is no good gzip stream: {0}")]
+    BrokenGzip(&'static str),
+    /// More than [`MAX_RATIO`].
+    #[error("the metrics page inflates to more than {MAX_RATIO} times its size")]
+    Bomb,
     /// A line that is not text.
     #[error("line {line} of the metrics page is not UTF-8")]
     NotUtf8 {
@@ -65,10 +102,12 @@ pub enum Problem {
         line: u32,
     },
     /// A line that is not of the format.
-    #[error("line {line} of the metrics page is not Prometheus text: expected {expected}, found {found}")]
+    #[error("line {line} of the metrics page is not {format}: expected {expected}, found {found}")]
     Malformed {
         /// Counted from 1.
         line: u32,
+        /// `Prometheus text` or `OpenMetrics`.
+        format: &'static str,
         /// What would have been right.
         expected: &'static str,
         /// The beginning of what is there.
@@ -140,6 +179,16 @@ pub enum Problem {
 /// Reads one page for one measure.
 #[derive(Debug)]
 pub struct Scraper<'m> {
+    /// If it comes compressed.
+    inflater: Option<Inflater>,
+    page: Page<'m>,
+    problem: Option<Problem>,
+}
+
+/// A page as far as it was read.
+#[derive(Debug)]
+struct Page<'m> {
+    format: Format,
     tally: Tally<'m>,
     /// The begun line that the last chunk ended in.
     partial: Vec<u8>,
@@ -147,31 +196,63 @@ pub struct Scraper<'m> {
     line: u32,
     samples: u32,
     body: usize,
-    problem: Option<Problem>,
+    /// `# EOF` was read.
+    ended: bool,
 }
 
 impl<'m> Scraper<'m> {
-    /// A reader for what `measure` counts.
-    pub fn new(measure: &'m Measure) -> Self {
-        Self { tally: Tally::new(measure), partial: Vec::new(), line: 1, samples: 0, body: 0, problem: None }
+    /// A reader for what `measure` counts on a page that comes in this way.
+    pub fn new(measure: &'m Measure, format: Format, encoding: Encoding) -> Self {
+        let page = Page {
+            format,
+            tally: Tally::new(measure, format),
+            partial: Vec::new(),
+            line: 1,
+            samples: 0,
+            body: 0,
+            ended: false,
+        };
+        let inflater = (encoding == Encoding::Gzip).then(Inflater::new);
+        Self { inflater, page, problem: None }
     }
 
     /// Takes the next bytes of the page. After a problem the rest needn't be read; each further call gives the
     /// same problem.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<(), Problem> {
         if self.problem.is_none() {
-            self.problem = self.take(chunk).err();
+            let taken = match &mut self.inflater {
+                Some(inflater) => inflater.feed(chunk, |piece| self.page.take(piece)),
+                None => self.page.take(chunk),
+            };
+            self.problem = taken.err();
         }
         self.problem.clone().map_or(Ok(()), Err)
     }
 
     /// The counts, once the page is read to its end.
-    pub fn finish(self) -> Result<Counts, Problem> {
-        match self.problem {
-            Some(problem) => Err(problem),
-            None if self.partial.is_empty() => self.tally.finish(),
-            None => Err(Problem::Truncated { line: self.line }),
+    pub fn finish(self) -> Result<Scraped, Problem> {
+        let Self { inflater, mut page, problem } = self;
+        match (problem, inflater) {
+            (Some(problem), _) => return Err(problem),
+            (None, Some(inflater)) => inflater.finish(|piece| page.take(piece))?,
+            (None, None) => {}
         }
+        page.finish()
+    }
+}
+
+impl Page<'_> {
+    fn finish(mut self) -> Result<Scraped, Problem> {
+        let last = std::mem::take(&mut self.partial);
+        match self.format {
+            Format::Text if last.is_empty() => {}
+            Format::Text => return Err(Problem::Truncated { line: self.line }),
+            // Only the last line of all may lack its line feed, and it is the one that nothing is cut from.
+            Format::OpenMetrics if last == b"# EOF" => self.line(&last)?,
+            Format::OpenMetrics if last.is_empty() && self.ended => {}
+            Format::OpenMetrics => return Err(Problem::NoEof { line: self.line }),
+        }
+        self.tally.finish()
     }
 
     fn take(&mut self, chunk: &[u8]) -> Result<(), Problem> {
@@ -209,18 +290,29 @@ impl<'m> Scraper<'m> {
             return Err(Problem::LineTooLong { line });
         }
         let text = std::str::from_utf8(bytes).map_err(|_| Problem::NotUtf8 { line })?;
-        let parsed = line::parse(text).map_err(|Unexpected { expected, found }| Problem::Malformed {
+        let malformed = |Unexpected { expected, found }: Unexpected<'_>| Problem::Malformed {
             line,
+            format: match self.format {
+                Format::Text => "Prometheus text",
+                Format::OpenMetrics => "OpenMetrics",
+            },
             expected,
             found: if found.is_empty() {
                 "the end of the line".to_owned()
             } else {
                 format!("`{}`", excerpt(found))
             },
-        })?;
-        match parsed {
+        };
+        if self.ended {
+            return Err(malformed(Unexpected { expected: "nothing after `# EOF`", found: text }));
+        }
+        match line::parse(text, self.format).map_err(malformed)? {
             Line::Nothing => Ok(()),
-            Line::Type { family, kind } => self.tally.family(line, family, kind),
+            Line::End => {
+                self.ended = true;
+                Ok(())
+            }
+            Line::Type { family, kind } => self.tally.family(line, &family.value(), kind),
             Line::Sample(_) if self.samples == MAX_SAMPLES => Err(Problem::TooManySamples),
             Line::Sample(sample) => {
                 self.samples += 1;

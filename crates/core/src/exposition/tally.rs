@@ -5,9 +5,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use super::{Problem, excerpt, line::Sample};
+use super::{
+    Format, Problem, excerpt,
+    family::{Begins, Open, Part, not_counted},
+    line::Sample,
+};
 use crate::{
-    checks::Counts,
+    checks::{Begun, Counts, Scraped},
     policy::{MatchOp, Matcher, Measure, Selector},
 };
 
@@ -15,12 +19,14 @@ use crate::{
 const MAX_COUNT: f64 = 9_007_199_254_740_992.0;
 
 /// Labels by name, without empty ones.
-type Labels<'a> = BTreeMap<&'a str, Cow<'a, str>>;
+type Labels<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
 
 /// What one measure needs of the page so far.
 #[derive(Debug)]
 pub(super) struct Tally<'m> {
+    format: Format,
     counts: Sums<'m>,
+    open: Open,
     /// Every series of the families that are asked for.
     seen: BTreeSet<String>,
 }
@@ -35,14 +41,17 @@ enum Sums<'m> {
     Histogram {
         family: &'m Selector,
         series: BTreeMap<String, BTreeMap<Edge, u64>>,
+        begins: Begins,
     },
 }
 
-/// The sum over the series of a selector; `None`: there is none yet.
+/// The sum over the series of a selector.
 #[derive(Debug)]
 struct Sum<'m> {
     selector: &'m Selector,
-    count: Option<u64>,
+    series: usize,
+    count: u64,
+    begins: Begins,
 }
 
 /// A bucket's upper edge; never NaN, and never the negative zero.
@@ -50,52 +59,73 @@ struct Sum<'m> {
 struct Edge(f64);
 
 impl<'m> Tally<'m> {
-    pub fn new(measure: &'m Measure) -> Self {
+    pub fn new(measure: &'m Measure, format: Format) -> Self {
+        let sum = |selector| Sum { selector, series: 0, count: 0, begins: Begins::default() };
         let counts = match measure {
-            Measure::Ratio { bad, total } => Sums::Ratio {
-                bad: Sum { selector: bad, count: None },
-                total: Sum { selector: total, count: None },
-            },
-            Measure::Histogram { family } => Sums::Histogram { family, series: BTreeMap::new() },
+            Measure::Ratio { bad, total } => Sums::Ratio { bad: sum(bad), total: sum(total) },
+            Measure::Histogram { family } => {
+                Sums::Histogram { family, series: BTreeMap::new(), begins: Begins::default() }
+            }
         };
-        Self { counts, seen: BTreeSet::new() }
+        Self { format, counts, open: Open::default(), seen: BTreeSet::new() }
     }
 
     /// A `TYPE` line.
-    pub fn family(&self, line: u32, family: &str, kind: &str) -> Result<(), Problem> {
+    pub fn family(&mut self, line: u32, family: &str, kind: &str) -> Result<(), Problem> {
         let (asked, expected) = match &self.counts {
-            Sums::Ratio { bad, total } => ([bad.metric(), total.metric()].contains(&family), "counter"),
-            Sums::Histogram { family: selector, .. } => (family == selector.metric, "histogram"),
+            Sums::Ratio { bad, total } => ([bad.metric(), total.metric()], "counter"),
+            Sums::Histogram { family, .. } => ([family.metric.as_str(); 2], "histogram"),
         };
-        if !asked || [expected, "untyped", "unknown"].contains(&kind) {
-            return Ok(());
+        self.open.open(self.format, family, kind, asked.into_iter());
+        let suffix = |metric: &'m str| metric.strip_prefix(family);
+        if asked.into_iter().filter_map(suffix).any(|suffix| not_counted(kind, expected).contains(&suffix)) {
+            return Err(Problem::WrongType { line, family: excerpt(family), found: excerpt(kind), expected });
         }
-        Err(Problem::WrongType { line, family: excerpt(family), found: excerpt(kind), expected })
+        Ok(())
     }
 
     /// A sample line.
     pub fn sample(&mut self, line: u32, sample: &Sample<'_>) -> Result<(), Problem> {
+        let name = sample.name.value();
         match &mut self.counts {
             Sums::Ratio { bad, total } => {
-                if ![bad.metric(), total.metric()].contains(&sample.name) {
+                let parts = [&*bad, &*total].map(|sum| self.open.part(sum.metric(), &name));
+                if parts == [None; 2] {
                     return Ok(());
                 }
                 let labels = labels(line, sample)?;
-                see(&mut self.seen, line, series(sample.name, &labels))?;
-                bad.add(line, sample, &labels)?;
-                total.add(line, sample, &labels)
-            }
-            Sums::Histogram { family, series: all } => {
-                if sample.name.strip_suffix("_bucket") != Some(family.metric.as_str()) {
-                    return Ok(());
+                see(&mut self.seen, line, series(&name, &labels))?;
+                for (sum, part) in [bad, total].into_iter().zip(parts) {
+                    sum.add(line, part, sample.value, &labels)?;
                 }
-                let mut labels = labels(line, sample)?;
-                let edge =
-                    labels.remove("le").and_then(|le| Edge::parse(&le)).ok_or(Problem::NoEdge { line })?;
-                let of = series(&family.metric, &labels);
-                see(&mut self.seen, line, format!("{of} le={:?}", edge.0))?;
-                if matches(&family.matchers, &labels) {
-                    all.entry(of).or_default().insert(edge, count(line, sample.value)?);
+                Ok(())
+            }
+            Sums::Histogram { family, series: all, begins } => {
+                if name.strip_suffix("_bucket") == Some(family.metric.as_str()) {
+                    let mut labels = labels(line, sample)?;
+                    let edge = labels
+                        .remove("le")
+                        .and_then(|le| Edge::parse(&le))
+                        .ok_or(Problem::NoEdge { line })?;
+                    let of = series(&family.metric, &labels);
+                    if !matches(&family.matchers, &labels) {
+                        return see(&mut self.seen, line, bucket(&of, edge));
+                    }
+                    let count = count(line, sample.value)?;
+                    match all.get_mut(&of) {
+                        Some(buckets) if buckets.contains_key(&edge) => {
+                            let series = excerpt(&bucket(&of, edge));
+                            return Err(Problem::DuplicateSeries { line, series });
+                        }
+                        Some(buckets) => drop(buckets.insert(edge, count)),
+                        None => drop(all.insert(of, BTreeMap::from([(edge, count)]))),
+                    }
+                } else if self.open.part(&family.metric, &name) == Some(Part::Created) {
+                    let labels = labels(line, sample)?;
+                    see(&mut self.seen, line, series(&name, &labels))?;
+                    if matches(&family.matchers, &labels) {
+                        begins.add(sample.value);
+                    }
                 }
                 Ok(())
             }
@@ -103,21 +133,34 @@ impl<'m> Tally<'m> {
     }
 
     /// The counts of the whole page.
-    pub fn finish(self) -> Result<Counts, Problem> {
+    pub fn finish(self) -> Result<Scraped, Problem> {
         match self.counts {
-            Sums::Ratio { bad, total } => match total.count {
+            Sums::Ratio { total, .. } if total.series == 0 => {
+                Err(Problem::NoSeries { selector: total.selector.to_string() })
+            }
+            Sums::Ratio { bad, total } => {
+                let begun = match (bad.series, bad.begun(), total.begun()) {
+                    (0, _, begun) => begun,
+                    (_, Some(bad), Some(total)) => Some(Begun::both(Some(bad), total)),
+                    _ => None,
+                };
                 // Counters of failures often appear with the first failure only.
-                Some(count) => Ok(Counts::Ratio { bad: bad.count.unwrap_or(0), total: count }),
-                None => Err(Problem::NoSeries { selector: total.selector.to_string() }),
-            },
-            Sums::Histogram { family, series } if series.is_empty() => {
+                Ok(Scraped { counts: Counts::Ratio { bad: bad.count, total: total.count }, begun })
+            }
+            Sums::Histogram { family, series, .. } if series.is_empty() => {
                 let mut buckets = family.clone();
                 buckets.metric.push_str("_bucket");
                 Err(Problem::NoSeries { selector: buckets.to_string() })
             }
-            Sums::Histogram { series, .. } => add_buckets(&series),
+            Sums::Histogram { series, begins, .. } => {
+                Ok(Scraped { counts: add_buckets(&series)?, begun: begins.of(series.len()) })
+            }
         }
     }
+}
+
+fn bucket(series: &str, edge: Edge) -> String {
+    format!("{series} le={:?}", edge.0)
 }
 
 fn see(seen: &mut BTreeSet<String>, line: u32, series: String) -> Result<(), Problem> {
@@ -155,12 +198,26 @@ impl<'m> Sum<'m> {
         &self.selector.metric
     }
 
-    fn add(&mut self, line: u32, sample: &Sample<'_>, labels: &Labels<'_>) -> Result<(), Problem> {
-        if sample.name == self.metric() && matches(&self.selector.matchers, labels) {
-            let count = count(line, sample.value)?;
-            self.count = Some(self.count.unwrap_or(0).checked_add(count).ok_or(Problem::Overflow)?);
+    fn add(
+        &mut self,
+        line: u32,
+        part: Option<Part>,
+        value: &str,
+        labels: &Labels<'_>,
+    ) -> Result<(), Problem> {
+        let Some(part) = part.filter(|_| matches(&self.selector.matchers, labels)) else { return Ok(()) };
+        match part {
+            Part::Count => {
+                self.series += 1;
+                self.count = self.count.checked_add(count(line, value)?).ok_or(Problem::Overflow)?;
+            }
+            Part::Created => self.begins.add(value),
         }
         Ok(())
+    }
+
+    fn begun(&self) -> Option<Begun> {
+        self.begins.of(self.series)
     }
 }
 
@@ -186,17 +243,13 @@ impl Ord for Edge {
 }
 
 fn labels<'a>(line: u32, sample: &Sample<'a>) -> Result<Labels<'a>, Problem> {
-    let mut names = BTreeSet::new();
     let mut labels = Labels::new();
     for label in sample.labels() {
-        if !names.insert(label.name) {
-            return Err(Problem::DuplicateLabel { line, label: excerpt(label.name) });
-        }
-        let value = label.value();
-        if !value.is_empty() {
-            labels.insert(label.name, value);
+        if labels.insert(label.name.value(), label.value.value()).is_some() {
+            return Err(Problem::DuplicateLabel { line, label: excerpt(&label.name.value()) });
         }
     }
+    labels.retain(|_, value| !value.is_empty());
     Ok(labels)
 }
 

@@ -1,7 +1,9 @@
-use proptest::prelude::*;
+mod generated;
+mod gzip;
+mod openmetrics;
 
 use super::*;
-use crate::policy::Selector;
+use crate::{checks::Counts, policy::Selector};
 
 fn selector(text: &str) -> Selector {
     Selector::try_from(text.to_owned()).unwrap()
@@ -20,14 +22,25 @@ fn errors() -> Measure {
 }
 
 /// The page in chunks of `size` bytes.
-fn read_in(measure: &Measure, page: &[u8], size: usize) -> Result<Counts, Problem> {
-    let mut scraper = Scraper::new(measure);
+fn read_as(
+    (format, encoding): (Format, Encoding),
+    measure: &Measure,
+    page: &[u8],
+    size: usize,
+) -> Result<Scraped, Problem> {
+    let mut scraper = Scraper::new(measure, format, encoding);
     for chunk in page.chunks(size) {
         if scraper.feed(chunk).is_err() {
             break;
         }
     }
     scraper.finish()
+}
+
+const TEXT: (Format, Encoding) = (Format::Text, Encoding::Identity);
+
+fn read_in(measure: &Measure, page: &[u8], size: usize) -> Result<Counts, Problem> {
+    read_as(TEXT, measure, page, size).map(|scraped| scraped.counts)
 }
 
 fn read(measure: &Measure, page: &str) -> Result<Counts, Problem> {
@@ -235,7 +248,7 @@ fn what_a_page_may_cost_is_bounded() {
     assert_eq!(read(&errors(), &(samples + "up 1\n")), Err(Problem::TooManySamples));
 
     let body = line.repeat(MAX_BODY / line.len());
-    let mut scraper = Scraper::new(&PAGE_MEASURE);
+    let mut scraper = Scraper::new(&PAGE_MEASURE, Format::Text, Encoding::Identity);
     scraper.feed(body.as_bytes()).unwrap();
     let filling = "\n".repeat(MAX_BODY - body.len());
     scraper.feed(filling.as_bytes()).unwrap();
@@ -245,96 +258,3 @@ fn what_a_page_may_cost_is_bounded() {
 }
 
 static PAGE_MEASURE: std::sync::LazyLock<Measure> = std::sync::LazyLock::new(errors);
-
-/// A series of a generated page: labels with any values, and a count.
-fn series() -> impl Strategy<Value = (Vec<(String, String)>, u64)> {
-    let labels = prop::collection::btree_map("[a-z_][a-z0-9_]{0,5}", any::<String>(), 0..4);
-    (labels, 0..1_u64 << 40).prop_map(|(labels, count)| (labels.into_iter().collect(), count))
-}
-
-fn written(name: &str, labels: &[(String, String)], count: u64) -> String {
-    let labels: Vec<String> = labels
-        .iter()
-        .map(|(label, value)| {
-            let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-            format!("{label}=\"{value}\"")
-        })
-        .collect();
-    format!("{name}{{{}}} {count}\n", labels.join(","))
-}
-
-proptest! {
-    #[test]
-    fn what_was_written_is_read(
-        all in prop::collection::vec(series(), 1..8),
-        code in "\\PC{0,8}",
-        size in 1_usize..200,
-    ) {
-        let mut page = String::from("# TYPE x counter\n");
-        let (mut bad, mut total) = (0, 0);
-        for (index, (labels, count)) in all.iter().enumerate() {
-            let mut labels = labels.clone();
-            labels.push(("Index".to_owned(), index.to_string()));
-            labels.push(("Code".to_owned(), if index % 2 == 0 { code.clone() } else { format!("{code}.") }));
-            page.push_str(&written("x", &labels, *count));
-            page.push_str(&written("y", &labels, *count));
-            total += count;
-            bad += if index % 2 == 0 { *count } else { 0 };
-        }
-        let mut wanted = selector("x");
-        wanted.matchers.push(crate::policy::Matcher {
-            label: "Code".to_owned(),
-            op: crate::policy::MatchOp::Equal(code),
-        });
-        let measure = Measure::Ratio { bad: wanted, total: selector("x") };
-        prop_assert_eq!(read_in(&measure, page.as_bytes(), size), Ok(Counts::Ratio { bad, total }));
-    }
-
-    #[test]
-    fn any_bytes_in_any_chunks_give_one_answer(
-        pieces in prop::collection::vec(prop_oneof![
-            3 => prop::sample::select(PAGE.split_inclusive([' ', ',', '\n']).collect::<Vec<_>>())
-                .prop_map(|piece| piece.as_bytes().to_vec()),
-            1 => prop::collection::vec(any::<u8>(), 0..4),
-        ], 0..40),
-        size in 1_usize..50,
-    ) {
-        let page = pieces.concat();
-        for measure in [errors(), histogram("http_request_duration_seconds")] {
-            prop_assert_eq!(read_in(&measure, &page, size), read_in(&measure, &page, usize::MAX));
-        }
-    }
-
-    #[test]
-    fn a_good_page_reads_the_same_cut_anywhere(at in 0..PAGE.len()) {
-        for measure in [errors(), histogram("http_request_duration_seconds")] {
-            let (head, tail) = PAGE.as_bytes().split_at(at);
-            let mut scraper = Scraper::new(&measure);
-            scraper.feed(head).unwrap();
-            scraper.feed(tail).unwrap();
-            prop_assert_eq!(scraper.finish(), read(&measure, PAGE));
-        }
-    }
-
-    /// On pages without colons, and without braces, commas, equals signs, escapes and blanks in label values,
-    /// `prometheus-parse` is right.
-    #[test]
-    fn prometheus_parse_reads_the_same_where_it_is_right(
-        all in prop::collection::btree_map(
-            prop::collection::btree_map("[a-z_][a-z0-9_]{0,5}", "[a-z0-9/.?*-]{1,8}", 1..4),
-            0..1_u64 << 50,
-            1..8,
-        ),
-    ) {
-        let page: String = all.iter().map(|(labels, count)| {
-            let labels: Vec<_> = labels.clone().into_iter().collect();
-            written("x", &labels, *count) + &written("y", &labels, 1)
-        }).collect();
-        let theirs = prometheus_parse::Scrape::parse(page.lines().map(|line| Ok(line.to_owned()))).unwrap();
-        let counts = theirs.samples.iter().filter(|sample| sample.metric == "x").map(|sample| match sample.value {
-            prometheus_parse::Value::Untyped(value) => format!("{value}").parse::<u64>().unwrap(),
-            ref other => panic!("{other:?}"),
-        });
-        prop_assert_eq!(read(&ratio("none", "x"), &page), Ok(Counts::Ratio { bad: 0, total: counts.sum() }));
-    }
-}

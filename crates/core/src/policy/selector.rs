@@ -1,4 +1,5 @@
-//! Metric selectors, written as Prometheus writes them.
+//! Metric selectors, written as Prometheus writes them; names of other than the usual characters in quotes, as
+//! Prometheus 3 does: `{"my.metric","my.label"="x"}`.
 
 use std::fmt::{self, Write as _};
 
@@ -40,22 +41,38 @@ impl From<Selector> for String {
 
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.metric)?;
-        for (index, matcher) in self.matchers.iter().enumerate() {
-            f.write_char(if index == 0 { '{' } else { ',' })?;
-            let (op, value) = match &matcher.op {
+        let bare = is_bare(&self.metric, |c| c == ':');
+        if bare {
+            f.write_str(&self.metric)?;
+        } else {
+            write!(f, "{{\"{}\"", Escaped(&self.metric))?;
+        }
+        for (index, Matcher { label, op }) in self.matchers.iter().enumerate() {
+            f.write_char(if index == 0 && bare { '{' } else { ',' })?;
+            let (op, value) = match op {
                 MatchOp::Equal(value) => ("=", value.as_str()),
                 MatchOp::NotEqual(value) => ("!=", value.as_str()),
                 MatchOp::Matches(pattern) => ("=~", pattern.as_str()),
                 MatchOp::NotMatches(pattern) => ("!~", pattern.as_str()),
             };
-            write!(f, "{}{op}\"{}\"", matcher.label, Escaped(value))?;
+            if is_bare(label, |_| false) {
+                f.write_str(label)?;
+            } else {
+                write!(f, "\"{}\"", Escaped(label))?;
+            }
+            write!(f, "{op}\"{}\"", Escaped(value))?;
         }
-        if self.matchers.is_empty() { Ok(()) } else { f.write_char('}') }
+        if bare && self.matchers.is_empty() { Ok(()) } else { f.write_char('}') }
     }
 }
 
-/// A label value between double quotes.
+/// `[a-zA-Z_][a-zA-Z0-9_]*`, with `extra` characters allowed anywhere: such a name needs no quotes.
+fn is_bare(name: &str, extra: fn(char) -> bool) -> bool {
+    name.starts_with(|c: char| !c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || extra(c))
+}
+
+/// A name or value between double quotes.
 struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {
@@ -81,26 +98,49 @@ struct Parser<'a> {
 impl Parser<'_> {
     fn selector(mut self) -> Result<Selector, SelectorError> {
         self.space();
-        let metric = self.name("a metric name", |c| c == ':')?;
-        self.space();
         let mut matchers = Vec::new();
-        if self.eat("{") {
+        let metric = if self.eat("{") {
+            let metric = self.quoted_name("a metric name in quotes, as there is none before the brace")?;
+            self.comma()?;
+            self.matchers(&mut matchers)?;
+            metric
+        } else {
+            let metric = self.name("a metric name", |c| c == ':')?;
             self.space();
-            while !self.eat("}") {
-                matchers.push(self.matcher()?);
-                self.space();
-                if !self.eat(",") && !self.rest().starts_with('}') {
-                    return Err(self.expected("`,` or `}`"));
-                }
-                self.space();
+            if self.eat("{") {
+                self.matchers(&mut matchers)?;
             }
-        }
+            metric
+        };
         self.space();
         if self.rest().is_empty() { Ok(Selector { metric, matchers }) } else { Err(self.expected("the end")) }
     }
 
+    /// Up to and with the closing brace.
+    fn matchers(&mut self, matchers: &mut Vec<Matcher>) -> Result<(), SelectorError> {
+        self.space();
+        while !self.eat("}") {
+            matchers.push(self.matcher()?);
+            self.comma()?;
+        }
+        Ok(())
+    }
+
+    fn comma(&mut self) -> Result<(), SelectorError> {
+        self.space();
+        if !self.eat(",") && !self.rest().starts_with('}') {
+            return Err(self.expected("`,` or `}`"));
+        }
+        self.space();
+        Ok(())
+    }
+
     fn matcher(&mut self) -> Result<Matcher, SelectorError> {
-        let label = self.name("a label name", |_| false)?;
+        let label = if self.rest().starts_with(['"', '\'']) {
+            self.quoted_name("a label name")?
+        } else {
+            self.name("a label name", |_| false)?
+        };
         self.space();
         let op = if self.eat("=~") {
             MatchOp::Matches(Pattern::new(&self.value()?)?)
@@ -130,10 +170,25 @@ impl Parser<'_> {
         Ok(name)
     }
 
+    fn quoted_name(&mut self, what: &'static str) -> Result<String, SelectorError> {
+        self.space();
+        let before = self.at;
+        let name = self.quoted(what)?;
+        if name.is_empty() {
+            self.at = before;
+            return Err(self.expected(what));
+        }
+        Ok(name)
+    }
+
     fn value(&mut self) -> Result<String, SelectorError> {
         self.space();
+        self.quoted("a value in quotes")
+    }
+
+    fn quoted(&mut self, what: &'static str) -> Result<String, SelectorError> {
         let Some(quote @ ('"' | '\'')) = self.rest().chars().next() else {
-            return Err(self.expected("a value in quotes"));
+            return Err(self.expected(what));
         };
         self.at += 1;
         let mut value = String::new();
@@ -206,9 +261,37 @@ mod tests {
     }
 
     #[test]
+    fn names_of_any_characters_are_quoted() {
+        for (text, shown) in [
+            (r#"{"my.metric"}"#, r#"{"my.metric"}"#),
+            (r#" { 'my.metric' , "my.label" = "x" , b!="" , } "#, r#"{"my.metric","my.label"="x",b!=""}"#),
+            (r#"x{"a"="1","0"="2"}"#, r#"x{a="1","0"="2"}"#),
+            (r#"{"x","le"=~"1"}"#, r#"x{le=~"1"}"#),
+            (r#"{"é \"\n"}"#, r#"{"é \"\n"}"#),
+        ] {
+            let selector = parse(text).unwrap();
+            assert_eq!(selector.to_string(), shown);
+            assert_eq!(parse(shown), Ok(selector));
+        }
+    }
+
+    #[test]
     fn errors_say_where_and_what() {
         for (text, message) in [
             ("", "`` is not a metric selector: expected a metric name at character 1, found the end"),
+            (
+                r#"{code="5"}"#,
+                "`{code=\"5\"}` is not a metric selector: expected a metric name in quotes, as there is none before \
+                 the brace at character 2, found `c`",
+            ),
+            (
+                r#"{"code"="5"}"#,
+                "`{\"code\"=\"5\"}` is not a metric selector: expected `,` or `}` at character 8, found `=`",
+            ),
+            (
+                r#"x{""="5"}"#,
+                "`x{\"\"=\"5\"}` is not a metric selector: expected a label name at character 3, found `\"`",
+            ),
             ("5xx", "`5xx` is not a metric selector: expected a metric name at character 1, found `5`"),
             (
                 "a{b}",

@@ -9,6 +9,7 @@ mod figures;
 mod guarded;
 mod messages;
 mod opting;
+mod pages;
 mod promote;
 mod roll_back;
 mod state;
@@ -135,6 +136,8 @@ pub const ALL: &[Scenario] = &[
     scenario!("guarded-promote", guarded::promotion, "admission policies: a good version, in place"),
     scenario!("guarded-surge", guarded::surge, "admission policies: a good version, on an extra pod first"),
     scenario!("guarded-errors", guarded::errors, "admission policies: rolled back by its share of errors"),
+    scenario!("pages-openmetrics", pages::openmetrics, "metrics in OpenMetrics and gzip decide", Ci),
+    scenario!("pages-text", pages::text, "metrics in the plain text format decide"),
     scenario!(
         "bad-receiver",
         messages::bad_receiver,

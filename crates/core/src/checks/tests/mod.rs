@@ -81,7 +81,7 @@ impl World {
     }
 
     fn ratio(&mut self, ordinal: u32, bad: u64, total: u64) {
-        self.answer("errors", ordinal, Reading::Counts(Counts::Ratio { bad, total }));
+        self.answer("errors", ordinal, Reading::Counts(Counts::Ratio { bad, total }.into()));
     }
 
     fn verdict(&self, check: &str) -> (Outcome, String) {

@@ -117,6 +117,51 @@ fn a_restarted_process_is_another_series_even_if_it_passed_the_old_value() {
     world.says("errors", Outcome::Fail, "pod db-4: 60 of 240 events bad (25.0%) in 10s, limit 5%");
 }
 
+/// A policy that forgives restarts, and a pod that answers with counts and since when they count.
+fn begun_world() -> World {
+    let check = format!("- name: errors\n  every: 1s\n  {RATIO}\n  limit: {{ maxShare: 5% }}");
+    World::with_canary(policy("maxRestarts: 5", &check), &[4])
+}
+
+fn since(oldest: f64, newest: f64, bad: u64, total: u64) -> Reading {
+    let counts = Counts::Ratio { bad, total };
+    Reading::Counts(Scraped { counts, begun: Some(Begun { oldest, newest }) })
+}
+
+#[test]
+fn counters_that_say_they_began_again_did_even_if_they_passed_the_old_value() {
+    let mut world = begun_world();
+    world.answer("errors", 4, since(100.0, 100.0, 0, 100));
+    world.after(1000).answer("errors", 4, since(160.5, 161.0, 60, 140));
+    world.says("errors", Outcome::Fail, "pod db-4: 60 of 240 events bad (25.0%) in 10s, limit 5%");
+}
+
+#[test]
+fn a_series_that_begins_late_is_no_new_begin() {
+    let mut world = begun_world();
+    world.answer("errors", 4, since(100.0, 100.0, 0, 100));
+    world.after(1000).answer("errors", 4, since(100.0, 160.0, 2, 160));
+    world.says("errors", Outcome::Pass, "pod db-4: 2 of 160 events bad (1.2%) in 10s, limit 5%");
+}
+
+#[test]
+fn a_restart_of_another_container_repeats_nothing_when_the_page_says_since_when_it_counts() {
+    let mut world = begun_world();
+    world.answer("errors", 4, since(100.0, 100.0, 0, 100));
+    world.pod(4).containers[0].restarts = 1;
+    world.after(1000).answer("errors", 4, since(100.0, 100.0, 0, 110));
+    world.says("errors", Outcome::Pass, "pod db-4: 0 of 110 events bad (0.0%) in 10s, limit 5%");
+}
+
+#[test]
+fn a_series_that_went_makes_a_new_base() {
+    let mut world = begun_world();
+    world.answer("errors", 4, since(100.0, 130.0, 0, 100));
+    world.after(1000).answer("errors", 4, since(130.0, 130.0, 0, 40));
+    world.after(1000).answer("errors", 4, since(130.0, 130.0, 0, 50));
+    world.says("errors", Outcome::Pass, "pod db-4: 0 of 110 events bad (0.0%) in 10s, limit 5%");
+}
+
 #[test]
 fn no_counts_are_neither_pass_nor_failure() {
     let mut world = world(&[4, 5]);
@@ -163,7 +208,7 @@ fn latency() -> World {
 }
 
 fn buckets(buckets: &[(f64, u64)]) -> Reading {
-    Reading::Counts(Counts::Histogram { buckets: buckets.to_vec() })
+    Reading::Counts(Counts::Histogram { buckets: buckets.to_vec() }.into())
 }
 
 #[test]

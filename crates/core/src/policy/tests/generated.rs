@@ -75,8 +75,9 @@ fn selector() -> impl Strategy<Value = Selector> {
         pattern().prop_map(MatchOp::Matches),
         pattern().prop_map(MatchOp::NotMatches),
     ];
-    let matcher = ("[a-df-z_][a-z0-9_]{0,5}", op).prop_map(|(label, op)| Matcher { label, op });
-    ("[a-z_:][a-z0-9_:]{0,6}", vec(matcher, 0..3))
+    let label = prop_oneof!["[a-df-z_][a-z0-9_]{0,5}", "\\PC{1,5}"];
+    let matcher = (label, op).prop_map(|(label, op)| Matcher { label, op });
+    (prop_oneof!["[a-z_:][a-z0-9_:]{0,6}", "\\PC{1,6}"], vec(matcher, 0..3))
         .prop_map(|(metric, matchers)| Selector { metric, matchers })
 }
 
