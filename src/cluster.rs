@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use siskin_core::facts::Uid;
 use tokio::sync::Semaphore;
 
+pub use self::review::Question;
 use crate::report::metrics::{Metrics, REQUESTS};
 
 /// The manager of every field that the daemon writes.
@@ -164,6 +165,8 @@ pub enum Resource {
     Events,
     /// `ConfigMaps`.
     ConfigMaps,
+    /// Deployments.
+    Deployments,
     /// `ValidatingAdmissionPolicies`.
     ValidatingPolicies,
     /// `MutatingAdmissionPolicies` (Kubernetes 1.36).
@@ -183,7 +186,7 @@ impl Resource {
 
     fn group(self) -> &'static str {
         match self {
-            Self::StatefulSets | Self::ControllerRevisions => "apis/apps/v1",
+            Self::StatefulSets | Self::ControllerRevisions | Self::Deployments => "apis/apps/v1",
             Self::Pods | Self::Claims | Self::ConfigMaps => "api/v1",
             Self::Events => "apis/events.k8s.io/v1",
             Self::ValidatingPolicies | Self::MutatingPolicies => "apis/admissionregistration.k8s.io/v1",
@@ -200,6 +203,7 @@ impl Resource {
             Self::Claims => "persistentvolumeclaims",
             Self::Events => "events",
             Self::ConfigMaps => "configmaps",
+            Self::Deployments => "deployments",
             Self::ValidatingPolicies => "validatingadmissionpolicies",
             Self::MutatingPolicies | Self::MutatingPoliciesBeta => "mutatingadmissionpolicies",
         }
@@ -213,6 +217,7 @@ impl Resource {
             Self::Claims => "PersistentVolumeClaim",
             Self::Events => "Event",
             Self::ConfigMaps => "ConfigMap",
+            Self::Deployments => "Deployment",
             Self::ValidatingPolicies => "ValidatingAdmissionPolicy",
             Self::MutatingPolicies | Self::MutatingPoliciesBeta => "MutatingAdmissionPolicy",
         }

@@ -26,6 +26,11 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.metadata.name
+    }
+
     /// Its name and the user that it takes for Siskin, if it is one of ours.
     pub fn named(self) -> Option<(String, String)> {
         let Meta { name, mut annotations, .. } = self.metadata;

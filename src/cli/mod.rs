@@ -1,6 +1,7 @@
 //! The command line.
 
 mod check;
+mod doctor;
 mod order;
 mod status;
 mod workload;
@@ -34,6 +35,7 @@ Examples:
                                              let Siskin look after db
   siskin status -n payments db               where the rollout stands, and why
   siskin approve -n payments db              let a waiting rollout go on
+  siskin doctor -n payments db               what protects db while Siskin is dead
 
 Exit codes: 0 done; 1 refused, or there was nothing to do; 2 wrong usage.";
 
@@ -41,6 +43,7 @@ Exit codes: 0 done; 1 refused, or there was nothing to do; 2 wrong usage.";
 enum Command {
     Run(Run),
     Check(check::Check),
+    Doctor(doctor::Doctor),
     /// Shows where a workload stands, and why
     Status(workload::Named),
     /// Lets a rollout that waits for approval go on
@@ -83,6 +86,10 @@ async fn dispatch(access: &Access, command: Command) -> Result<(), String> {
         Command::Run(run) => return run::run(access, run).await.map_err(|error| error.to_string()),
         Command::Status(named) => {
             return status::status(access, &named).await.map_err(|error| error.to_string());
+        }
+        Command::Doctor(doctor) => {
+            let well = doctor::doctor(access, doctor).await.map_err(|error| error.to_string())?;
+            return if well { Ok(()) } else { Err("something is to be mended, see above".to_owned()) };
         }
         Command::Check(_) => return Ok(()),
         Command::Approve(order::Approve { named, user }) => (named, order::Verb::Approve { user }),

@@ -9,13 +9,13 @@ use crate::{
 };
 
 /// The manager of the fields that the command line writes.
-const CLI_MANAGER: &str = "siskin-cli";
+pub const CLI_MANAGER: &str = "siskin-cli";
 
 /// A workload by name.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Named {
     /// The StatefulSet: `db` or `sts/db`
-    #[arg(value_name = "WORKLOAD", value_parser = name)]
+    #[arg(value_name = "WORKLOAD", value_parser = workload_name)]
     pub workload: String,
     /// Its namespace; by default that of the kubeconfig's context
     #[arg(long, short, value_name = "NS")]
@@ -69,7 +69,7 @@ pub async fn find(access: &Access, named: &Named) -> Result<Found, LookError> {
 }
 
 /// Takes the forms that kubectl takes.
-fn name(text: &str) -> Result<String, String> {
+pub fn workload_name(text: &str) -> Result<String, String> {
     let name = match text.split_once('/') {
         None => text,
         Some(("sts" | "statefulset" | "statefulsets" | "statefulset.apps" | "statefulsets.apps", name)) => {
@@ -90,9 +90,13 @@ mod tests {
 
     #[test]
     fn a_workload_is_named_as_for_kubectl() {
-        assert_eq!(name("db").as_deref(), Ok("db"));
-        assert_eq!(name("sts/db").as_deref(), Ok("db"));
-        assert_eq!(name("statefulset/db").as_deref(), Ok("db"));
-        assert!(name("deploy/db").is_err() && name("sts/").is_err() && name("DB").is_err());
+        assert_eq!(workload_name("db").as_deref(), Ok("db"));
+        assert_eq!(workload_name("sts/db").as_deref(), Ok("db"));
+        assert_eq!(workload_name("statefulset/db").as_deref(), Ok("db"));
+        assert!(
+            workload_name("deploy/db").is_err()
+                && workload_name("sts/").is_err()
+                && workload_name("DB").is_err()
+        );
     }
 }
