@@ -88,9 +88,17 @@ impl World {
         let wrote = !decision.writes.is_empty();
         let closer = decision.observe.detail && !self.observe.detail || decision.observe.hold;
         self.observe = decision.observe;
+        self.asked_for_hold.extend(self.observe.hold.then_some(self.at));
         self.state.memory.refusal = None;
         for (index, write) in decision.writes.into_iter().enumerate() {
             assert!(index == 0 || !matches!(write, Write::Anchor(_)), "the anchor's write is the first");
+            if let (true, Write::DeletePod { uid, .. }) = (self.deletes_denied, &write) {
+                if index > 0 {
+                    self.state = decision.state;
+                }
+                self.state.memory.deleted.remove(uid);
+                return false;
+            }
             self.write(write);
             self.writes += 1;
             if self.die_after == Some(self.writes) {

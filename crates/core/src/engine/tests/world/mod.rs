@@ -63,6 +63,8 @@ pub struct World {
     pub list: Option<Guard>,
     /// The mutating park policy is there: only the engine lowers a partition, and a new template parks.
     pub parks: bool,
+    /// When the engine asked whether the hold is there.
+    pub asked_for_hold: Vec<u64>,
     /// What the last decision wants to look at.
     observe: Observe,
     /// No check of a Ready canary pod has data; the evidence says since when, as a real one does.
@@ -73,6 +75,8 @@ pub struct World {
     pub admission: Option<fn(&mut Workload)>,
     /// Writes take effect, but the answer of every other one is lost: the engine reads what became of them.
     pub answers_lost: bool,
+    /// An admission policy refuses that the engine deletes pods.
+    pub deletes_denied: bool,
     /// The lowest number of ready pods below N that was seen since the last reset.
     pub fewest_ready: usize,
     uids: u64,
@@ -154,11 +158,13 @@ impl World {
             guarded: false,
             list: None,
             parks: false,
+            asked_for_hold: Vec::new(),
             observe: Observe::default(),
             silent: false,
             rehashed: false,
             admission: None,
             answers_lost: false,
+            deletes_denied: false,
             fewest_ready: usize::MAX,
             uids: 0,
             may_delete_claims: true,
@@ -374,6 +380,12 @@ impl World {
             .collect();
         pods.sort();
         pods.into_iter().map(|(_, pod)| pod).collect()
+    }
+
+    /// The UID of the pod at an index.
+    pub fn uid_at(&self, index: u32) -> Option<Uid> {
+        let ordinal = self.sts.ordinals_start + index;
+        self.pods.iter().find(|sim| sim.pod.ordinal == ordinal).map(|sim| sim.pod.uid.clone())
     }
 
     pub fn told(&self, reason: &str) -> bool {
