@@ -1,4 +1,4 @@
-//! Surprises of StatefulSets that no other file here is about; docs/traps.md lists them all.
+//! Surprises of the StatefulSet that no other file here is about; docs/traps.md lists them all.
 
 use super::world::{World, canary, in_place, seconds, surge};
 use crate::{
@@ -87,4 +87,24 @@ fn a_surge_waits_under_ordered_ready_while_a_pod_below_it_is_not_ready() {
     assert_eq!(world.pods(), ["v1", "v1!", "v1"]);
     world.broken.clear();
     world.until("promoted", |world| world.told("Promoted"));
+}
+
+#[test]
+fn every_test_that_the_page_on_traps_names_exists() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("../../docs/traps.md")).unwrap();
+    let named: Vec<(&str, &str)> = page
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter_map(|code| code.split_once("::"))
+        .filter(|(file, _)| !file.contains('<') && *file != "folder/file")
+        .collect();
+    assert!(named.len() > 50, "{}", named.len());
+    for (file, test) in named {
+        let (folder, file) = file.split_once('/').unwrap();
+        let path = root.join(format!("src/{folder}/tests/{file}.rs"));
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|_| panic!("{}", path.display()));
+        assert!(text.contains(&format!("fn {test}(")), "{folder}/{file}::{test}");
+    }
 }
