@@ -217,6 +217,7 @@ proptest! {
         policy in policies(),
         ordered in any::<bool>(),
         hold in any::<bool>(),
+        guard in any::<bool>(),
         replicas in 2u32..5,
         events in prop::collection::vec((harmless(), 0u64..8), 1..16),
     ) {
@@ -224,7 +225,7 @@ proptest! {
         if ordered {
             world = world.ordered();
         }
-        world.hold = hold;
+        (world.hold, world.guarded) = (hold, guard);
         world.undo_after_completion();
         for (event, wait) in &events {
             // Kubernetes itself takes a second pod down for a template that comes while a step is open.

@@ -163,3 +163,18 @@ fn without_the_hold_one_replica_and_its_surge_pod_swap_places_before_replicas_ar
     });
     assert_eq!(world.pods(), ["v1"]);
 }
+
+#[test]
+fn opted_out_of_a_full_exposure_the_hold_is_over_and_whoever_is_first_decides() {
+    for (kubernetes_is_first, end) in [(true, "v2"), (false, "v1")] {
+        let mut world = full(3, true);
+        world.down = kubernetes_is_first;
+        world.unannotate("policy");
+        world.run(1);
+        world.down = false;
+        world.until("out", |world| world.state.record.is_none());
+        world.run(5);
+        assert_eq!((world.pods(), world.annotation("stable")), (vec![end.to_owned(); 3], None));
+        assert_eq!(world.sts.current_revision, Some(Revision(format!("db-{end}"))));
+    }
+}

@@ -40,7 +40,7 @@ impl World {
             claims_read: Some(self.wall()),
             may_delete_claims: self.may_delete_claims,
         });
-        let hold = self.observe.hold.then_some(self.hold);
+        let hold = self.observe.hold.then(|| self.is_held());
         let guard = self.guarded.then(|| self.list.clone().unwrap_or_default());
         let rules = self.rules.clone();
         Facts { workload: self.sts.clone(), policy, rules, detail, hold, guard }

@@ -47,13 +47,18 @@ impl World {
             .count();
         self.sts.pods = u32::try_from(counted).unwrap();
         self.sts.updated_pods = u32::try_from(updated).unwrap();
-        let held = self.hold && self.annotation("stable") == Some(current.0.as_str());
+        let held = self.is_held() && self.annotation("stable") == Some(current.0.as_str());
         if !held && updated == ready && ready == counted && counted == replicas as usize && current != update
         {
             self.sts.current_revision = Some(update);
             self.bump();
         }
         self.truncate_history();
+    }
+
+    /// The admission policies act only on workloads that are opted in.
+    pub(super) fn is_held(&self) -> bool {
+        self.hold && self.annotation("policy").is_some()
     }
 
     /// Revisions that nothing uses, beyond the limit, oldest first.
