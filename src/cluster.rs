@@ -163,10 +163,16 @@ pub enum Resource {
     Claims,
     /// Events (events.k8s.io).
     Events,
-    /// `ConfigMaps`.
-    ConfigMaps,
     /// Deployments.
     Deployments,
+    /// `ConfigMaps`.
+    ConfigMaps,
+    /// Services.
+    Services,
+    /// `PodDisruptionBudgets`.
+    PodDisruptionBudgets,
+    /// `HorizontalPodAutoscalers`.
+    HorizontalPodAutoscalers,
     /// `ValidatingAdmissionPolicies`.
     ValidatingPolicies,
     /// `MutatingAdmissionPolicies` (Kubernetes 1.36).
@@ -187,7 +193,9 @@ impl Resource {
     fn group(self) -> &'static str {
         match self {
             Self::StatefulSets | Self::ControllerRevisions | Self::Deployments => "apis/apps/v1",
-            Self::Pods | Self::Claims | Self::ConfigMaps => "api/v1",
+            Self::Pods | Self::Claims | Self::ConfigMaps | Self::Services => "api/v1",
+            Self::PodDisruptionBudgets => "apis/policy/v1",
+            Self::HorizontalPodAutoscalers => "apis/autoscaling/v2",
             Self::Events => "apis/events.k8s.io/v1",
             Self::ValidatingPolicies | Self::MutatingPolicies => "apis/admissionregistration.k8s.io/v1",
             Self::MutatingPoliciesBeta => "apis/admissionregistration.k8s.io/v1beta1",
@@ -202,8 +210,11 @@ impl Resource {
             Self::ControllerRevisions => "controllerrevisions",
             Self::Claims => "persistentvolumeclaims",
             Self::Events => "events",
-            Self::ConfigMaps => "configmaps",
             Self::Deployments => "deployments",
+            Self::ConfigMaps => "configmaps",
+            Self::Services => "services",
+            Self::PodDisruptionBudgets => "poddisruptionbudgets",
+            Self::HorizontalPodAutoscalers => "horizontalpodautoscalers",
             Self::ValidatingPolicies => "validatingadmissionpolicies",
             Self::MutatingPolicies | Self::MutatingPoliciesBeta => "mutatingadmissionpolicies",
         }
@@ -216,8 +227,11 @@ impl Resource {
             Self::ControllerRevisions => "ControllerRevision",
             Self::Claims => "PersistentVolumeClaim",
             Self::Events => "Event",
-            Self::ConfigMaps => "ConfigMap",
             Self::Deployments => "Deployment",
+            Self::ConfigMaps => "ConfigMap",
+            Self::Services => "Service",
+            Self::PodDisruptionBudgets => "PodDisruptionBudget",
+            Self::HorizontalPodAutoscalers => "HorizontalPodAutoscaler",
             Self::ValidatingPolicies => "ValidatingAdmissionPolicy",
             Self::MutatingPolicies | Self::MutatingPoliciesBeta => "MutatingAdmissionPolicy",
         }
@@ -472,6 +486,36 @@ impl Cluster {
         self.call::<Review>(&self.reads, call, request).await.map(|review| review.status.allowed)
     }
 
+    /// Whether a user may do something in a namespace, as far as whoever runs this may ask.
+    pub async fn may(
+        &self,
+        user: &str,
+        verb: &str,
+        resource: Resource,
+        namespace: &str,
+    ) -> Result<bool, Error> {
+        #[derive(Deserialize)]
+        struct Review {
+            status: Status,
+        }
+        #[derive(Deserialize)]
+        struct Status {
+            allowed: bool,
+        }
+        let group = resource.group().strip_prefix("apis/").and_then(|group| group.split('/').next());
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": { "user": user, "groups": service_account_groups(user), "resourceAttributes": {
+                "namespace": namespace, "verb": verb, "group": group.unwrap_or_default(), "resource": resource.plural()
+            } }
+        });
+        let request = Request::new("/apis/authorization.k8s.io/v1/subjectaccessreviews")
+            .create(&PostParams::default(), review.to_string().into_bytes());
+        let call = format!("ask whether {user} may {verb} {} in {namespace}", resource.plural());
+        self.call::<Review>(&self.reads, call, request).await.map(|review| review.status.allowed)
+    }
+
     /// What an error in the stream of a watch means.
     pub fn watch_error(scope: &Scope, status: kube::core::Status) -> Error {
         Error::new(format!("watch {}", scope.resource.plural()), kube::Error::Api(Box::new(status)))
@@ -498,4 +542,16 @@ impl Cluster {
             Err(_) => Err(Error::Timeout { call }),
         }
     }
+}
+
+/// The groups that the API server gives a service account.
+fn service_account_groups(user: &str) -> Vec<String> {
+    let account = user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
+    account.map_or_else(Vec::new, |(namespace, _)| {
+        vec![
+            "system:serviceaccounts".to_owned(),
+            format!("system:serviceaccounts:{namespace}"),
+            "system:authenticated".to_owned(),
+        ]
+    })
 }

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod adopt;
 mod check;
 mod doctor;
 mod order;
@@ -31,7 +32,8 @@ struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   siskin check policies/*.yaml               find every mistake before the cluster does
-  kubectl annotate sts db siskin.dev/policy=standard
+  siskin adopt -n payments db --dry-run      what would happen, and what stands against it
+  siskin adopt -n payments db --policy careful
                                              let Siskin look after db
   siskin status -n payments db               where the rollout stands, and why
   siskin approve -n payments db              let a waiting rollout go on
@@ -44,6 +46,10 @@ enum Command {
     Run(Run),
     Check(check::Check),
     Doctor(doctor::Doctor),
+    /// Says what Siskin would do with a workload and what stands against it, and lets Siskin look after it
+    Adopt(adopt::Adopt),
+    /// Takes a workload out of Siskin's care
+    Leave(workload::Named),
     /// Shows where a workload stands, and why
     Status(workload::Named),
     /// Lets a rollout that waits for approval go on
@@ -90,6 +96,12 @@ async fn dispatch(access: &Access, command: Command) -> Result<(), String> {
         Command::Doctor(doctor) => {
             let well = doctor::doctor(access, doctor).await.map_err(|error| error.to_string())?;
             return if well { Ok(()) } else { Err("something is to be mended, see above".to_owned()) };
+        }
+        Command::Adopt(arguments) => {
+            return adopt::adopt(access, &arguments).await.map_err(|error| error.to_string());
+        }
+        Command::Leave(named) => {
+            return adopt::leave(access, &named).await.map_err(|error| error.to_string());
         }
         Command::Check(_) => return Ok(()),
         Command::Approve(order::Approve { named, user }) => (named, order::Verb::Approve { user }),

@@ -35,7 +35,8 @@ pub async fn status(access: &Access, named: &Named) -> Result<(), StatusError> {
     Ok(())
 }
 
-async fn pods(found: &Found) -> Result<Vec<Pod>, Error> {
+/// The pods that the workload owns, by ordinal.
+pub async fn pods(found: &Found) -> Result<Vec<Pod>, Error> {
     let workload = &found.managed.workload;
     let scope = Scope {
         resource: Resource::Pods,

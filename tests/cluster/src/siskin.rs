@@ -44,6 +44,19 @@ impl Siskin {
         Ok(siskin)
     }
 
+    /// Starts it anew with this configuration, or with the bench's own.
+    pub async fn configure(&self, text: Option<&str>) -> Result<(), Failure> {
+        let own = self.bench.layout.bench.join("kustomize/config.yaml");
+        let unreadable = |error| Failure::Untrue(format!("{} can't be read: {error}", own.display()));
+        let text =
+            text.map_or_else(|| fs::read_to_string(&own).map_err(unreadable), |text| Ok(text.to_owned()))?;
+        let configs: Api<ConfigMap> = Api::namespaced(self.bench.client.clone(), NAMESPACE);
+        let patch = json!({ "data": { "config.yaml": text } });
+        configs.patch("siskin-config", &PatchParams::default(), &Patch::Merge(patch)).await?;
+        self.stop().await?;
+        self.start().await
+    }
+
     /// Writes a policy file while it runs, or takes it away.
     pub async fn set_policy(&self, file: &str, text: Option<&str>) -> Result<(), Failure> {
         let policies: Api<ConfigMap> = Api::namespaced(self.bench.client.clone(), NAMESPACE);

@@ -65,9 +65,12 @@ impl Turn<'_> {
     fn release_at_rest(&mut self) {
         let pending = !self.observed() || self.workload.update_revision != self.workload.current_revision;
         let before = self.record().user_partition;
-        if pending && before < PARKED {
+        let parked_before = before >= PARKED;
+        if pending || parked_before {
+            let why = if pending { "a template is pending" } else { "it was parked before, too" };
+            let partition = if parked_before { 0 } else { before };
             self.release(&format!(
-                "a template is pending, so the partition stays at {PARKED}; `kubectl patch statefulset {} -n {} --type merge -p '{{\"spec\":{{\"updateStrategy\":{{\"rollingUpdate\":{{\"partition\":{before}}}}}}}}}'` rolls it out",
+                "{why}, so the partition stays at {PARKED}; `kubectl patch statefulset {} -n {} --type merge -p '{{\"spec\":{{\"updateStrategy\":{{\"rollingUpdate\":{{\"partition\":{partition}}}}}}}}}'` lets templates roll",
                 self.workload.name, self.workload.namespace
             ));
         } else {

@@ -1,5 +1,6 @@
 //! The stories.
 
+mod adopting;
 mod baseline;
 mod claims;
 mod commands;
@@ -15,6 +16,7 @@ mod roll_back;
 mod state;
 mod template;
 mod tools;
+mod waiting;
 
 use crate::scenario::{Scenario, Tag};
 
@@ -150,6 +152,10 @@ pub const ALL: &[Scenario] = &[
         "Siskin installed for one namespace, with a Role only",
         Alone
     ),
+    scenario!("adopt", adopting::adopt, "adopted by the command line, after it said what stands against it"),
+    scenario!("leave", adopting::leave, "out by the command line, in the middle and at rest"),
+    scenario!("budget", waiting::budget, "three rollouts that may run one at a time", Alone),
+    scenario!("window", waiting::window, "a window that is closed, and a freeze when it opens", Alone),
     scenario!("figures-one-tick", figures::one_tick, "how fast a check of one tick decides", Alone),
     scenario!("figures-two-ticks", figures::two_ticks, "how fast a check of two ticks decides", Alone),
     scenario!("figures-surge", figures::surge, "how soon a bad extra pod is gone", Alone),

@@ -41,7 +41,7 @@ pub async fn command_line(world: &mut World) -> Result<(), Failure> {
 }
 
 /// Runs the command line as the administrator, in the scenario's namespace.
-fn siskin(world: &World, arguments: &[&str]) -> Result<String, Failure> {
+pub fn siskin(world: &World, arguments: &[&str]) -> Result<String, Failure> {
     let layout = &world.bench.layout;
     let kubeconfig = format!("--kubeconfig={}", layout.kubeconfig().display());
     let all = [arguments, &["-n", &world.namespace, &kubeconfig]].concat();

@@ -1,7 +1,7 @@
 //! Ways in and out at odd moments.
 
 use super::world::{World, canary, in_place};
-use crate::{policy::Placement, state::Phase};
+use crate::{facts::PARKED, policy::Placement, state::Phase};
 
 #[test]
 fn opting_out_of_a_contested_undo_is_done() {
@@ -51,4 +51,17 @@ fn opting_in_with_a_new_image_lets_one_pod_through_at_most() {
         let on_v2 = world.pods().iter().filter(|pod| pod.starts_with("v2")).count();
         assert!(on_v2 <= 1, "{wait}: {:?} {:?}", world.pods(), world.told);
     }
+}
+
+#[test]
+fn a_workload_that_was_parked_before_stays_so_and_people_get_the_command() {
+    let mut world = World::new(3, in_place());
+    world.set_partition(PARKED);
+    world.annotate("policy", "test");
+    world.run(5);
+    world.unannotate("policy");
+    world.until("opted out", |world| world.told("OptedOut"));
+    assert_eq!(world.sts.partition, PARKED);
+    let told = world.told.last().unwrap().to_string();
+    assert!(told.contains("\"partition\":0") && told.contains("lets templates roll"), "{told}");
 }
