@@ -343,6 +343,15 @@ impl Cluster {
         self.pages(scope, Request::list).await
     }
 
+    /// As [`Cluster::list`], of the objects with these fields.
+    pub async fn list_where<T: DeserializeOwned>(
+        &self,
+        scope: &Scope,
+        fields: &str,
+    ) -> Result<Listed<T>, Error> {
+        self.pages(scope, |request, params| request.list(&params.clone().fields(fields))).await
+    }
+
     /// As [`Cluster::list`], but the objects' metadata only.
     pub async fn list_metadata<T: DeserializeOwned>(&self, scope: &Scope) -> Result<Listed<T>, Error> {
         self.pages(scope, Request::list_metadata).await

@@ -220,7 +220,7 @@ fn forward(record: &Record) -> Result<&Rollout, String> {
 /// The name of the step that a rollout is in.
 fn step_name(record: &Record, rollout: &Rollout) -> Option<String> {
     // Claims decide whether a plan fits, not what its steps are called.
-    let plan = strategy::compile(&rollout.resolved_policy, record.user_replicas, false).ok()?;
+    let plan = strategy::compile_rollout(rollout, record.user_replicas, false).ok()?;
     plan.steps.get(rollout.step).map(|step| step.name.clone())
 }
 

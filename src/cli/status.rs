@@ -116,11 +116,14 @@ fn told(record: &Record, line: &mut impl FnMut(&str, &str)) {
         line("Goes back", &format!("{:?}: {}", back.cause, back.detail));
     }
     line("Step", &step(record, rollout));
+    if let Some(why) = &rollout.surge_refused {
+        line("In place", why);
+    }
 }
 
 fn step(record: &Record, rollout: &Rollout) -> String {
     // Claims decide whether a plan fits, not what its steps are.
-    let Ok(plan) = strategy::compile(&rollout.resolved_policy, record.user_replicas, false) else {
+    let Ok(plan) = strategy::compile_rollout(rollout, record.user_replicas, false) else {
         return (rollout.step + 1).to_string();
     };
     let Some(step) = plan.steps.get(rollout.step) else { return (rollout.step + 1).to_string() };

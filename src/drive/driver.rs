@@ -268,12 +268,17 @@ impl Driver {
             Some(view) => Some(view.fact()?),
             None => None,
         };
-        let detail = match &mut self.observation {
+        let mut detail = match &mut self.observation {
             Some(observation) => {
                 observation.detail(&self.context.cluster, &self.managed, self.observe.claims).await
             }
             None => None,
         };
+        if let (true, Some(detail), Some(observation)) =
+            (self.observe.refusals, &mut detail, &mut self.observation)
+        {
+            detail.refusal = observation.refusal(&self.context.cluster, &self.managed).await;
+        }
         let workload = self.managed.workload.clone();
         let policy = policies::fact(&self.context.policies.borrow(), &self.context.sources, &workload);
         let hold = if self.observe.hold { Some(self.held(&workload).await) } else { None };
@@ -484,7 +489,9 @@ impl Driver {
             let Context { cluster, health, .. } = &*self.context;
             self.observation = Some(Observation::start(cluster, health, &self.key, &self.managed));
         }
-        let closer = observe.claims && !self.observe.claims || observe.hold && !self.observe.hold;
+        let closer = observe.claims && !self.observe.claims
+            || observe.hold && !self.observe.hold
+            || observe.refusals && !self.observe.refusals;
         self.observe = observe;
         closer
     }

@@ -19,6 +19,7 @@ use crate::{
         claims::ClaimMeta,
         follow,
         pods::OwnedPod,
+        refusals,
         revisions::ControllerRevision,
         statefulsets::{Key, Managed},
     },
@@ -28,6 +29,8 @@ use crate::{
 const CLAIMS_AGE: Duration = Duration::from_millis(500);
 /// Roles change rarely.
 const RIGHT_AGE: Duration = Duration::from_secs(30);
+/// Why pods are refused is told once; it may be right then.
+const REFUSAL_AGE: Duration = Duration::from_secs(5);
 /// After a read failed.
 const RETRY: Duration = Duration::from_secs(1);
 /// While something is missing.
@@ -53,6 +56,9 @@ pub struct Observation {
     /// Until then the claims needn't be read again.
     claims_fresh: Option<Instant>,
     may_delete_claims: bool,
+    refusal: Option<String>,
+    /// Until then the Events needn't be read again.
+    refusal_fresh: Option<Instant>,
     /// Until then the right to delete claims needn't be asked for again.
     right_fresh: Option<Instant>,
     /// No list before this time.
@@ -107,6 +113,8 @@ impl Observation {
             claims_read: None,
             claims_fresh: None,
             may_delete_claims: false,
+            refusal: None,
+            refusal_fresh: None,
             right_fresh: None,
             not_before: Instant::default(),
         }
@@ -159,8 +167,23 @@ impl Observation {
             revisions: self.revisions.clone()?,
             claims: self.claims.clone(),
             claims_read: self.claims_read,
+            refusal: None,
             may_delete_claims: self.may_delete_claims,
         })
+    }
+
+    /// Why Kubernetes could not create a pod. It is only told to people: what can't be read is not missing.
+    pub async fn refusal(&mut self, cluster: &Cluster, managed: &Managed) -> Option<String> {
+        let now = clock::mono();
+        if self.refusal_fresh.is_none_or(|until| now >= until) {
+            self.refusal_fresh = Some(now + REFUSAL_AGE);
+            let read = refusals::last(cluster, &managed.workload).await;
+            self.refusal = read.unwrap_or_else(|error| {
+                tracing::warn!(%error, "why no pod is created can't be read");
+                None
+            });
+        }
+        self.refusal.clone()
     }
 
     /// Reads what isn't known or may have changed; `Err` with the reason if something stays unknown.

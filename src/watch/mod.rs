@@ -4,6 +4,7 @@ pub mod claims;
 pub mod guards;
 pub mod meta;
 pub mod pods;
+pub mod refusals;
 pub mod revisions;
 pub mod statefulsets;
 #[cfg(test)]

@@ -40,11 +40,14 @@ pub struct Decision {
 
 /// What has to be observed for the next step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 pub struct Observe {
     /// Pods and revisions ([`crate::facts::Detail`]).
     pub detail: bool,
     /// Claims too.
     pub claims: bool,
+    /// The Events that say why pods are not created.
+    pub refusals: bool,
     /// Whether the hold protects the workload, which costs a request: the next step needs to know.
     pub hold: bool,
 }
@@ -285,6 +288,8 @@ pub enum Note {
     ReplicasChanged(String),
     /// Somebody else changed the list of released revisions.
     GuardEdited(String),
+    /// Extra pods were refused, and the rollout goes on in place.
+    SurgeRefused(String),
     /// A rollout or a step waits, and goes on by itself.
     Waiting(String),
     /// A standing problem began.
@@ -316,6 +321,7 @@ impl Note {
             Self::CommandIgnored(_) => "CommandIgnored",
             Self::ReplicasChanged(_) => "ReplicasChanged",
             Self::GuardEdited(_) => "GuardEdited",
+            Self::SurgeRefused(_) => "SurgeRefused",
             Self::Waiting(_) => "Waiting",
             Self::Problem(problem) => problem.reason,
         }
@@ -334,6 +340,7 @@ impl Note {
                 | Self::StillRejected(_)
                 | Self::Paused { .. }
                 | Self::CommandIgnored(_)
+                | Self::SurgeRefused(_)
                 | Self::GuardEdited(_)
                 | Self::Problem(_)
         )
@@ -399,6 +406,7 @@ impl fmt::Display for Note {
             | Self::CommandIgnored(text)
             | Self::ReplicasChanged(text)
             | Self::GuardEdited(text)
+            | Self::SurgeRefused(text)
             | Self::Waiting(text) => f.write_str(text),
             Self::Problem(problem) => f.write_str(&problem.detail),
         }

@@ -108,6 +108,8 @@ pub struct Detail {
     pub claims: Vec<Claim>,
     /// When (before) `claims` was read; a claim made later may be missing.
     pub claims_read: Option<Wall>,
+    /// Why Kubernetes last could not create a pod, if an Event says so.
+    pub refusal: Option<String>,
     /// Whether this controller may delete claims in the namespace (a right of its own).
     pub may_delete_claims: bool,
 }

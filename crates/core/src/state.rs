@@ -156,6 +156,9 @@ pub struct Rollout {
     /// How often this step lost its exposure.
     #[serde(default)]
     pub exposure_lost: u32,
+    /// Why extra pods were given up: since then it goes on in place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surge_refused: Option<String>,
     /// How often an applier took the surge away.
     #[serde(default)]
     pub surge_contested: u32,
@@ -199,6 +202,8 @@ pub enum Cause {
     PutBack,
     /// The policy annotation was removed.
     OptedOut,
+    /// Extra pods were refused, and the policy says to roll back.
+    SurgeRefused,
     /// Replicas went to zero.
     ScaledToZero,
     /// Pods ran several revisions, and a person named the stable one.
@@ -211,9 +216,11 @@ impl Cause {
     /// What the canary revision is marked as; `None`: nothing was found out about it.
     pub fn verdict(self) -> Option<RevisionVerdict> {
         match self {
-            Self::CheckFailed | Self::Undecided | Self::ProgressDeadline | Self::Aborted => {
-                Some(RevisionVerdict::Rejected)
-            }
+            Self::CheckFailed
+            | Self::Undecided
+            | Self::ProgressDeadline
+            | Self::SurgeRefused
+            | Self::Aborted => Some(RevisionVerdict::Rejected),
             Self::Superseded | Self::PutBack => Some(RevisionVerdict::Superseded),
             Self::OptedOut | Self::ScaledToZero | Self::MixedRevisions | Self::Forgotten => None,
         }
@@ -284,6 +291,8 @@ pub enum PauseReason {
     UndoMismatch,
     /// Somebody wrote another template during undo.
     UndoContested,
+    /// Extra pods are not let in.
+    SurgeRefused,
     /// The policy's steps don't fit the number of replicas.
     PolicyUnfit,
 }
@@ -368,6 +377,8 @@ pub struct Memory {
     pub canary_template: Option<Value>,
     /// How long a check has had no data.
     pub no_data: Duration,
+    /// How long extra pods have been refused.
+    pub surge_refused_for: Duration,
     /// When a write last came out different.
     pub refused_at: Option<Instant>,
     /// A write that came out different: what differs. Set by [`State::refused`].
@@ -503,6 +514,7 @@ impl Rollout {
             resolved_policy,
             step: 0,
             surge: 0,
+            surge_refused: None,
             bake_done_ms: 0,
             in_bake_ms: 0,
             stalled_ms: 0,

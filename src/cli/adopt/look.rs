@@ -18,7 +18,7 @@ const POLICIES: &str = "siskin-policies";
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// What the daemon needs in a workload's namespace, as in `deploy/kustomize/base/rbac.yaml`.
-const RIGHTS: [(&str, Resource); 11] = [
+const RIGHTS: [(&str, Resource); 12] = [
     ("list", Resource::StatefulSets),
     ("watch", Resource::StatefulSets),
     ("get", Resource::StatefulSets),
@@ -30,6 +30,7 @@ const RIGHTS: [(&str, Resource); 11] = [
     ("delete", Resource::Pods),
     ("list", Resource::Claims),
     ("create", Resource::Events),
+    ("list", Resource::Events),
 ];
 
 /// Looks at everything that may stand against a workload's adoption.

@@ -235,6 +235,13 @@ pub struct Verdict {
     pub evidence: String,
 }
 
+impl Verdict {
+    /// The readiness check counts and failed.
+    pub fn is_failed_readiness(&self) -> bool {
+        self.enforced && self.check == READINESS && self.outcome == Outcome::Fail
+    }
+}
+
 /// All verdicts of one moment, `readiness` first, then in the policy's order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verdicts(pub Vec<Verdict>);

@@ -10,7 +10,7 @@ use crate::{
     facts::Revision,
     policy::{OnFailure, OnNoData},
     state::{Cause, Pause, PauseReason, Phase},
-    strategy::{Exposure, Plan, PlannedStep, compile},
+    strategy::{Exposure, Plan, PlannedStep, compile_rollout},
 };
 
 /// A check without data acts (`onNoData`) only after this long: a probe may miss one turn.
@@ -36,8 +36,7 @@ impl Turn<'_> {
     pub(super) fn plan(&self) -> Option<Plan> {
         let record = self.record.as_ref()?;
         let rollout = record.rollout.as_ref()?;
-        compile(&rollout.resolved_policy, record.user_replicas, !self.workload.claim_templates.is_empty())
-            .ok()
+        compile_rollout(rollout, record.user_replicas, !self.workload.claim_templates.is_empty()).ok()
     }
 
     /// One step of a rollout that goes forward.
@@ -51,11 +50,8 @@ impl Turn<'_> {
             self.walk_back();
             return;
         }
-        let plan = match compile(
-            &self.rollout().resolved_policy,
-            self.replicas(),
-            !self.workload.claim_templates.is_empty(),
-        ) {
+        let has_claims = !self.workload.claim_templates.is_empty();
+        let plan = match compile_rollout(self.rollout(), self.replicas(), has_claims) {
             Ok(plan) => plan,
             Err(unfit) => {
                 let detail = format!("{unfit}; change replicas or `siskin abort`");
@@ -65,7 +61,11 @@ impl Turn<'_> {
         };
         self.note_progress();
         self.learn_claims();
+        if self.surge_is_refused() {
+            return;
+        }
         if let Some(failed) = self.failed_check()
+            && !self.fails_by_condemned_pods(&failed)
             && self.fail(&failed)
         {
             return;
@@ -158,7 +158,7 @@ impl Turn<'_> {
     }
 
     /// Rolls back or pauses, and says so once: false if it was said.
-    fn outcome(
+    pub(super) fn outcome(
         &mut self,
         on: OnFailure,
         cause: Cause,

@@ -461,6 +461,9 @@ pub struct Outcome {
     pub after_completion: AfterCompletion,
     /// Kubernetes has forgotten the stable revision. Default `Hold`.
     pub on_forgotten: OnForgotten,
+    /// Extra pods are not let in. Default `Pause`.
+    #[serde(default)]
+    pub on_surge_refused: OnSurgeRefused,
 }
 
 /// See [`Outcome::on_failure`].
@@ -490,6 +493,18 @@ pub enum AfterCompletion {
     Undo,
     /// Stop and ask.
     Pause,
+}
+
+/// See [`Outcome::on_surge_refused`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnSurgeRefused {
+    /// Take them away, stop and ask.
+    #[default]
+    Pause,
+    /// Go on without them, on the workload's own pods.
+    InPlace,
+    /// Back to stable.
+    RollBack,
 }
 
 /// See [`Outcome::on_forgotten`].
@@ -609,6 +624,7 @@ impl Default for Outcome {
             on_no_data: OnNoData::Hold,
             after_completion: AfterCompletion::Pause,
             on_forgotten: OnForgotten::Hold,
+            on_surge_refused: OnSurgeRefused::Pause,
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{
     AfterCompletion, Amount, Batches, Bounds, Canary, ClaimUse, GoDuration, Notify, OnFailure, OnForgotten,
-    OnNoData, Outcome, Placement, Policy, Readiness, Step, Strategy, Topic, read_check::checks,
-    read_window::windows, value,
+    OnNoData, OnSurgeRefused, Outcome, Placement, Policy, Readiness, Step, Strategy, Topic,
+    read_check::checks, read_window::windows, value,
 };
 use crate::yaml::{Fields, Place, Reader};
 
@@ -263,6 +263,13 @@ fn outcome(reader: &Reader<'_>) -> Option<Outcome> {
     let on_no_data = fields.or("onNoData", default.on_no_data, |it| it.choice(&no_data, &[]));
     let after_completion =
         fields.or("afterCompletion", default.after_completion, |it| it.choice(&completion, &[]));
+    let refused = [
+        ("Pause", OnSurgeRefused::Pause),
+        ("InPlace", OnSurgeRefused::InPlace),
+        ("RollBack", OnSurgeRefused::RollBack),
+    ];
+    let on_surge_refused =
+        fields.or("onSurgeRefused", default.on_surge_refused, |it| it.choice(&refused, &[]));
     let on_forgotten = fields.or("onForgotten", default.on_forgotten, |it| {
         it.choice(&[("Hold", OnForgotten::Hold), ("Restore", OnForgotten::Restore)], &[])
     });
@@ -272,6 +279,7 @@ fn outcome(reader: &Reader<'_>) -> Option<Outcome> {
         on_no_data: on_no_data?,
         after_completion: after_completion?,
         on_forgotten: on_forgotten?,
+        on_surge_refused: on_surge_refused?,
     })
 }
 

@@ -57,6 +57,7 @@ fn spec(out: &mut Writer, policy: &Policy) {
         out.field("onNoData", format_args!("{:?}", outcome.on_no_data));
         out.field("afterCompletion", format_args!("{:?}", outcome.after_completion));
         out.field("onForgotten", format_args!("{:?}", outcome.on_forgotten));
+        out.field("onSurgeRefused", format_args!("{:?}", outcome.on_surge_refused));
     });
     if !notify.is_empty() {
         out.section("notify", |out| {

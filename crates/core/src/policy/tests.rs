@@ -100,6 +100,7 @@ fn the_smallest_policy_has_careful_defaults() {
                 on_no_data: OnNoData::Hold,
                 after_completion: AfterCompletion::Pause,
                 on_forgotten: OnForgotten::Hold,
+                on_surge_refused: OnSurgeRefused::Pause,
             },
             notify: Vec::new(),
         }

@@ -2,7 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use crate::policy::{Amount, Batches, Canary, GoDuration, Placement, Policy, Strategy};
+use crate::{
+    policy::{Amount, Batches, Canary, GoDuration, Placement, Policy, Strategy},
+    state::Rollout,
+};
 
 /// Which pods run the canary revision: `surge` above the user's replicas, `in_place` from the highest index down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,13 +94,28 @@ pub fn compile(policy: &Policy, replicas: u32, has_claims: bool) -> Result<Plan,
         Strategy::RollingUpdate(batches) => {
             Ok(Plan { steps: in_batches("batch", batches, replicas, 0, 0), surge: 0 })
         }
-        Strategy::Canary(canary) => compile_canary(canary, replicas, has_claims),
+        Strategy::Canary(canary) => compile_canary(canary, &canary.placement, replicas, has_claims),
     }
 }
 
-fn compile_canary(canary: &Canary, replicas: u32, has_claims: bool) -> Result<Plan, Unfit> {
+/// Compiles the policy of an open rollout: without extra pods once these were refused.
+pub fn compile_rollout(rollout: &Rollout, replicas: u32, has_claims: bool) -> Result<Plan, Unfit> {
+    match &rollout.resolved_policy.strategy {
+        Strategy::Canary(canary) if rollout.surge_refused.is_some() => {
+            compile_canary(canary, &Placement::InPlace, replicas, has_claims)
+        }
+        _ => compile(&rollout.resolved_policy, replicas, has_claims),
+    }
+}
+
+fn compile_canary(
+    canary: &Canary,
+    placement: &Placement,
+    replicas: u32,
+    has_claims: bool,
+) -> Result<Plan, Unfit> {
     let first = canary.steps.first().map_or(Amount::Count(1), |step| step.exposure);
-    let surge = match &canary.placement {
+    let surge = match placement {
         Placement::InPlace => 0,
         Placement::Surge { claims: None, .. } if has_claims => return Err(Unfit::ClaimUseMissing),
         Placement::Surge { pods, .. } => pods.unwrap_or(first).of(replicas),

@@ -12,6 +12,7 @@ mod messages;
 mod opting;
 mod pages;
 mod promote;
+mod refused;
 mod roll_back;
 mod state;
 mod template;
@@ -156,6 +157,12 @@ pub const ALL: &[Scenario] = &[
     scenario!("leave", adopting::leave, "out by the command line, in the middle and at rest"),
     scenario!("budget", waiting::budget, "three rollouts that may run one at a time", Alone),
     scenario!("window", waiting::window, "a window that is closed, and a freeze when it opens", Alone),
+    scenario!(
+        "quota",
+        refused::quota,
+        "a quota that refuses the extra pod: the same rollout goes on in place"
+    ),
+    scenario!("quota-pause", refused::quota_pause, "the same where a person is asked, who raises the quota"),
     scenario!("figures-one-tick", figures::one_tick, "how fast a check of one tick decides", Alone),
     scenario!("figures-two-ticks", figures::two_ticks, "how fast a check of two ticks decides", Alone),
     scenario!("figures-surge", figures::surge, "how soon a bad extra pod is gone", Alone),

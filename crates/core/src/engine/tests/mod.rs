@@ -13,6 +13,7 @@ mod newer;
 mod opting;
 mod others;
 mod peer;
+mod refused;
 mod stranger;
 mod traps;
 mod waiting;

@@ -191,14 +191,20 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     let on_failure = || prop_oneof![Just(OnFailure::RollBack), Just(OnFailure::Pause)];
     let on_no_data = prop_oneof![Just(OnNoData::Hold), Just(OnNoData::Pause), Just(OnNoData::RollBack)];
     let after = prop_oneof![Just(AfterCompletion::Undo), Just(AfterCompletion::Pause)];
+    let refused = prop_oneof![
+        Just(OnSurgeRefused::Pause),
+        Just(OnSurgeRefused::InPlace),
+        Just(OnSurgeRefused::RollBack)
+    ];
     let forgotten = prop_oneof![Just(OnForgotten::Hold), Just(OnForgotten::Restore)];
-    (on_failure(), on_failure(), on_no_data, after, forgotten).prop_map(
-        |(on_failure, on_undecided, on_no_data, after_completion, on_forgotten)| Outcome {
+    (on_failure(), on_failure(), on_no_data, after, forgotten, refused).prop_map(
+        |(on_failure, on_undecided, on_no_data, after_completion, on_forgotten, on_surge_refused)| Outcome {
             on_failure,
             on_undecided,
             on_no_data,
             after_completion,
             on_forgotten,
+            on_surge_refused,
         },
     )
 }

@@ -38,6 +38,11 @@ impl World {
             revisions: self.revisions.clone(),
             claims: self.claims.clone(),
             claims_read: Some(self.wall()),
+            refusal: self
+                .observe
+                .refusals
+                .then(|| "exceeded quota: pods".to_owned())
+                .filter(|_| self.quota.is_some()),
             may_delete_claims: self.may_delete_claims,
         });
         let hold = self.observe.hold.then(|| self.is_held());

@@ -13,7 +13,12 @@ impl World {
         let wall = self.wall();
         for sim in &mut self.pods {
             let broken = self.broken.contains(sim.pod.revision.as_ref().unwrap().0.trim_start_matches("db-"));
-            if !sim.pod.terminating && !sim.pod.ready && !broken && at >= sim.born + 500 {
+            if !sim.pod.terminating
+                && !sim.pod.ready
+                && !broken
+                && sim.pod.unschedulable.is_none()
+                && at >= sim.born + 500
+            {
                 sim.pod.ready = true;
                 sim.pod.phase = PodPhase::Running;
                 sim.pod.ready_since = Some(wall);
@@ -144,8 +149,13 @@ impl World {
         if !self.claims.iter().any(|known| known.name == claim) {
             self.claim(&claim);
         }
+        if self.quota.is_some_and(|quota| self.pods.len() >= quota) {
+            return;
+        }
+        let full = self.room.is_some_and(|room| self.pods.len() >= room);
         self.uids += 1;
         let pod = Pod {
+            unschedulable: full.then(|| "0/1 nodes are available".to_owned()),
             name: format!("db-{ordinal}"),
             uid: Uid(format!("pod-{}", self.uids)),
             ordinal,

@@ -82,6 +82,10 @@ pub struct World {
     uids: u64,
     may_delete_claims: bool,
     pub rules: Rules,
+    /// A quota of this many pods.
+    pub quota: Option<usize>,
+    /// The nodes have room for this many pods.
+    pub room: Option<usize>,
     pub peers: Vec<MemberFacts>,
     /// When the engine asked to be called again.
     pub wake: Option<Duration>,
@@ -169,6 +173,8 @@ impl World {
             uids: 0,
             may_delete_claims: true,
             rules: Rules::default(),
+            quota: None,
+            room: None,
             peers: Vec::new(),
             wake: None,
         };

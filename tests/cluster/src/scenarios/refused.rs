@@ -1,0 +1,57 @@
+//! Extra pods that nobody lets in.
+
+use crate::deployed::Deployed;
+use crate::failure::{Failure, ensure};
+use crate::visits::Visits;
+use crate::world::World;
+
+use super::tools::siskin;
+
+/// A quota has no room for an extra pod; the policy goes on in place, within the same rollout.
+pub async fn quota(world: &mut World) -> Result<(), Failure> {
+    world.allow_claim_deletion()?;
+    let db = without_room(world, "surge-or-in-place").await?;
+    db.until("the extra pod is refused", 30, |set| set.replicas() == 4).await?;
+    let rollout = db.rollout()?;
+    db.until("one pod in place", 60, |set| set.replicas() == 3 && set.ready_on("v2") == 1).await?;
+    ensure(db.rollout()? == rollout, || "another rollout goes on in place".into())?;
+    let status = siskin(world, &["status", "db"])?;
+    ensure(status.contains("In place") && status.contains("exceeded quota"), || {
+        format!("`siskin status` doesn't say why it goes on in place:\n{status}")
+    })?;
+    let told = world.event_reasons("StatefulSet")?;
+    ensure(told.contains(&"SurgeRefused".to_owned()), || format!("no Event SurgeRefused: {told:?}"))?;
+    db.ends_on("v2");
+    db.until_at_rest_on("v2", 90).await.map(drop)
+}
+
+/// By default the extra pod is taken away and a person is asked; with a higher quota it is let in.
+pub async fn quota_pause(world: &mut World) -> Result<(), Failure> {
+    world.allow_claim_deletion()?;
+    let db = without_room(world, "surge-or-ask").await?;
+    db.until_paused("SurgeRefused", 60).await?;
+    ensure(db.look(|set| set.state_text("/pause/detail").contains("exceeded quota"))?, || {
+        "the pause doesn't name the quota".into()
+    })?;
+    db.stays("three pods on v1", 3, |set| set.parked() && set.all_ready_on("v1")).await?;
+    set_quota(world, 4)?;
+    db.annotate("paused", None).await?;
+    db.until("the extra pod is judged", 60, |set| set.replicas() == 4 && set.ready_on("v2") == 1).await?;
+    db.ends_on("v2");
+    db.until_at_rest_on("v2", 120).await.map(drop)
+}
+
+/// Three pods and a quota of three, and then v2.
+async fn without_room(world: &mut World, policy: &str) -> Result<Deployed, Failure> {
+    let db = world.deploy(Visits::new("db").policy(policy)).await?;
+    set_quota(world, 3)?;
+    world.load(&db, 50).await?;
+    db.set_version("v2").await?;
+    Ok(db)
+}
+
+fn set_quota(world: &World, pods: u32) -> Result<(), Failure> {
+    world.bench.kubectl(&["delete", "quota/few", "-n", &world.namespace, "--ignore-not-found"])?;
+    let hard = format!("--hard=pods={pods}");
+    world.bench.kubectl(&["create", "quota", "few", &hard, "-n", &world.namespace]).map(drop)
+}
