@@ -495,36 +495,6 @@ impl Cluster {
         self.call::<Review>(&self.reads, call, request).await.map(|review| review.status.allowed)
     }
 
-    /// Whether a user may do something in a namespace, as far as whoever runs this may ask.
-    pub async fn may(
-        &self,
-        user: &str,
-        verb: &str,
-        resource: Resource,
-        namespace: &str,
-    ) -> Result<bool, Error> {
-        #[derive(Deserialize)]
-        struct Review {
-            status: Status,
-        }
-        #[derive(Deserialize)]
-        struct Status {
-            allowed: bool,
-        }
-        let group = resource.group().strip_prefix("apis/").and_then(|group| group.split('/').next());
-        let review = json!({
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SubjectAccessReview",
-            "spec": { "user": user, "groups": service_account_groups(user), "resourceAttributes": {
-                "namespace": namespace, "verb": verb, "group": group.unwrap_or_default(), "resource": resource.plural()
-            } }
-        });
-        let request = Request::new("/apis/authorization.k8s.io/v1/subjectaccessreviews")
-            .create(&PostParams::default(), review.to_string().into_bytes());
-        let call = format!("ask whether {user} may {verb} {} in {namespace}", resource.plural());
-        self.call::<Review>(&self.reads, call, request).await.map(|review| review.status.allowed)
-    }
-
     /// What an error in the stream of a watch means.
     pub fn watch_error(scope: &Scope, status: kube::core::Status) -> Error {
         Error::new(format!("watch {}", scope.resource.plural()), kube::Error::Api(Box::new(status)))
@@ -551,16 +521,4 @@ impl Cluster {
             Err(_) => Err(Error::Timeout { call }),
         }
     }
-}
-
-/// The groups that the API server gives a service account.
-fn service_account_groups(user: &str) -> Vec<String> {
-    let account = user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
-    account.map_or_else(Vec::new, |(namespace, _)| {
-        vec![
-            "system:serviceaccounts".to_owned(),
-            format!("system:serviceaccounts:{namespace}"),
-            "system:authenticated".to_owned(),
-        ]
-    })
 }

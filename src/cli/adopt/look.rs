@@ -1,6 +1,6 @@
 //! Looking around a workload: the cluster -> [`Surroundings`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -8,30 +8,18 @@ use siskin_core::{facts::Workload, policy};
 
 use super::findings::{Named, Seen, Service, Surroundings};
 use crate::{
-    cli::{status::pods, workload::Found},
-    cluster::{Error, Resource, Scope},
+    cli::{
+        doctor::rights::{Need, needed},
+        status::pods,
+        workload::Found,
+    },
+    cluster::{Error, Question, Resource, Scope},
 };
 
 /// The name of everything that the daemon's manifests make.
 const DAEMON: &str = "siskin";
 const POLICIES: &str = "siskin-policies";
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-
-/// What the daemon needs in a workload's namespace, as in `deploy/kustomize/base/rbac.yaml`.
-const RIGHTS: [(&str, Resource); 12] = [
-    ("list", Resource::StatefulSets),
-    ("watch", Resource::StatefulSets),
-    ("get", Resource::StatefulSets),
-    ("patch", Resource::StatefulSets),
-    ("list", Resource::ControllerRevisions),
-    ("patch", Resource::ControllerRevisions),
-    ("list", Resource::Pods),
-    ("watch", Resource::Pods),
-    ("delete", Resource::Pods),
-    ("list", Resource::Claims),
-    ("create", Resource::Events),
-    ("list", Resource::Events),
-];
 
 /// Looks at everything that may stand against a workload's adoption.
 pub async fn around(found: &Found, policy: &str, daemon: &str) -> Result<Surroundings, Error> {
@@ -51,7 +39,7 @@ pub async fn around(found: &Found, policy: &str, daemon: &str) -> Result<Surroun
         blocking_budgets: blocking_budgets(found).await,
         services: services(found).await,
         missing_rights: missing_rights(found, &user).await,
-        may_delete_claims: may(found, &user, "delete", Resource::Claims).await,
+        may_delete_claims: may(found, &user, "delete", "", "persistentvolumeclaims").await,
         daemon: runs(found, daemon).await,
         workload,
     })
@@ -186,17 +174,18 @@ async fn services(found: &Found) -> Seen<Vec<Service>> {
 
 async fn missing_rights(found: &Found, user: &str) -> Seen<Vec<String>> {
     let mut missing = Vec::new();
-    for (verb, resource) in RIGHTS {
-        if !may(found, user, verb, resource).await? {
-            missing.push(format!("{verb} {}", resource.plural()));
+    for (right, verb) in needed(&BTreeSet::from([Need::Always])) {
+        if !may(found, user, verb, right.group, right.resource).await? {
+            missing.push(format!("{verb} {}", right.resource));
         }
     }
     Ok(missing)
 }
 
-async fn may(found: &Found, user: &str, verb: &str, resource: Resource) -> Seen<bool> {
+async fn may(found: &Found, user: &str, verb: &str, group: &str, resource: &str) -> Seen<bool> {
     let namespace = &found.managed.workload.namespace;
-    found.cluster.may(user, verb, resource, namespace).await.map_err(|error| error.to_string())
+    let question = Question { user, namespace, verb, group, resource, subresource: "" };
+    found.cluster.may(&question).await.map_err(|error| error.to_string())
 }
 
 async fn runs(found: &Found, daemon: &str) -> Seen<bool> {

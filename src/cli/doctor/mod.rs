@@ -4,7 +4,7 @@ mod diagnosis;
 mod dry_run;
 mod look;
 mod page;
-mod rights;
+pub mod rights;
 mod table;
 #[cfg(test)]
 mod tests;

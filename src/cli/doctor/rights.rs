@@ -36,7 +36,7 @@ pub const RIGHTS: &[Right] = &[
     always("apps", "controllerrevisions", &["list", "patch"]),
     always("", "pods", &["list", "watch", "delete"]),
     always("", "persistentvolumeclaims", &["list"]),
-    always("events.k8s.io", "events", &["create"]),
+    always("events.k8s.io", "events", &["create", "list"]),
     Right {
         group: "apps",
         resource: "statefulsets/status",
