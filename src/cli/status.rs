@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use siskin_core::{
     checks::Verdict,
     facts::{PARKED, Phase as PodPhase, Pod, Workload},
-    state::{Record, Rollout, Unreadable},
+    state::{Obstacle, Record, Rollout, Unreadable},
     strategy,
 };
 
@@ -79,7 +79,10 @@ fn page(workload: &Workload, record: &Result<Option<Record>, Unreadable>, pods: 
     if let Some(waiting) = waiting {
         line("Waits", &format!("{} (since {})", waiting.detail, clock::render(waiting.since)));
     }
-    // Standing problems are told as Events only.
+    let problem = record.as_ref().ok().and_then(|record| record.as_ref()?.problem.as_ref());
+    if let Some(Obstacle { reason, detail, since }) = problem {
+        line("Problem", &format!("{reason}: {detail} (since {})", clock::render(*since)));
+    }
     line("Events", &format!("kubectl describe sts {} -n {}", workload.name, workload.namespace));
     page.push_str("\nPODS\n");
     for pod in pods {
@@ -194,7 +197,7 @@ mod tests {
         let policy = policy::builtin("careful").unwrap();
         serde_json::from_value(json!({
             "version": 1, "workloadUID": "u-1", "seq": 9, "stable": "db-1", "userReplicas": 4, "userPartition": 0,
-            "phase": "Baking", "pause": { "reason": "Requested", "detail": "asked for" },
+            "phase": "Baking", "problem": { "reason": "NoData", "detail": "no pod answers", "since": 60 }, "pause": { "reason": "Requested", "detail": "asked for" },
             "rollout": {
                 "id": "7-b", "canary": "db-2", "resolvedPolicy": policy, "step": 0, "bakeDoneMs": 61_500, "started": 0,
                 "verdicts": [{ "check": "readiness", "enforced": true, "outcome": "Pass", "evidence": "1 pod ready" }],
@@ -235,6 +238,8 @@ Rollout    7-b since 1970-01-01T00:00:00Z
         assert!(page.contains("baked 1m 1s of "), "{page}");
         assert!(page.contains("Replicas   4 (partition parked)\n"));
         assert!(page.contains("Paused     Requested: asked for\n"));
+        let problem = "Problem    NoData: no pod answers (since 1970-01-01T00:01:00Z)\nEvents";
+        assert!(page.contains(problem), "{page}");
         assert!(page.contains("\nEvents     kubectl describe sts db -n payments\n\nPODS\n"), "{page}");
         assert!(page.contains("stable   ready\n"));
         assert!(page.contains("  readiness                Pass      1 pod ready\n"), "{page}");

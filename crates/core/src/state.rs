@@ -63,6 +63,9 @@ pub struct Record {
     /// Why nothing moves forward; the annotation `siskin.dev/paused` goes with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<Pause>,
+    /// What stands against going on, besides a pause. It is a little behind: problems may come and go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Obstacle>,
     /// The update revision that was looked at and needs no rollout (rejected, or the stable template again).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<Revision>,
@@ -87,6 +90,17 @@ pub struct Record {
     /// The last rollouts, newest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<Past>,
+}
+
+/// A standing problem, as it was saved last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Obstacle {
+    /// As in the metric `siskin_workload_problem`.
+    pub reason: String,
+    /// What is wrong and what to do.
+    pub detail: String,
+    /// When it was first saved.
+    pub since: Wall,
 }
 
 /// Where a workload stands.
@@ -389,6 +403,10 @@ pub struct Memory {
     pub checkpoint: BTreeMap<String, Value>,
     /// The list of released revisions.
     pub guard: GuardMemory,
+    /// When a change of [`Record::problem`] was last saved.
+    pub problem_saved: Option<Instant>,
+    /// Since when there is no standing problem.
+    pub problem_gone: Option<Instant>,
 }
 
 /// What is remembered of the list of released revisions, to tell an edit by others from one that is due.

@@ -64,6 +64,7 @@ impl Turn<'_> {
             rollout: None,
             waiting: None,
             pause: None,
+            problem: None,
             settled: None,
             forgotten: None,
             restored: None,
@@ -301,9 +302,13 @@ impl Turn<'_> {
         );
     }
 
+    pub(super) fn refused_lately(&self) -> bool {
+        self.memory.refused_at.is_some_and(|at| self.now.mono.since(at) < REFUSED_QUIET)
+    }
+
     /// Nothing is written for a while after a refused write, so that two writers don't race each other.
     pub(super) fn quiet_after_refusal(&mut self) -> bool {
-        let quiet = self.memory.refused_at.is_some_and(|at| self.now.mono.since(at) < REFUSED_QUIET);
+        let quiet = self.refused_lately();
         if quiet {
             self.partition = None;
             self.wake_in(REFUSED_QUIET);

@@ -13,6 +13,7 @@ mod forgotten;
 mod forward;
 mod guard;
 mod leave;
+mod obstacle;
 mod refused;
 mod replicas;
 mod rest;

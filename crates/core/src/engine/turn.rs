@@ -311,6 +311,7 @@ impl<'a> Turn<'a> {
         if self.problem.is_none() {
             self.memory.told.clear();
         }
+        self.keep_problem();
         let patch = self.anchor_patch();
         let mut writes = Vec::new();
         if let Some(patch) = patch {
@@ -360,6 +361,7 @@ impl<'a> Turn<'a> {
         if nothing && !self.state_is_worth_a_write() {
             return None;
         }
+        self.save_problem();
         let verdicts = self.verdicts().iter().map(shortened).collect();
         if let Some(record) = &mut self.record {
             record.seq += 1;

@@ -10,6 +10,7 @@ mod guard;
 mod hold;
 mod life;
 mod newer;
+mod obstacle;
 mod opting;
 mod others;
 mod peer;
