@@ -11,10 +11,8 @@ use crate::failure::{Failure, ensure};
 /// API servers look for new policies every second.
 const IN_FORCE_WITHIN: Duration = Duration::from_secs(30);
 /// Where policies are proven to be in force: in the second those that would hide behind the ones of the first.
-const PROOFS: [(&str, &[Protection]); 2] = [
-    ("siskin-bench-proof", &[Protection::Park, Protection::Hold, Protection::Guard, Protection::PodGuard]),
-    ("siskin-bench-proof-refuse", &[Protection::Refuse]),
-];
+const PROOFS: [(&str, &[Protection]); 2] =
+    [("siskin-bench-proof", Protection::ALL), ("siskin-bench-proof-refuse", &[Protection::Refuse])];
 
 /// What the API server does for the workloads of a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +32,9 @@ pub enum Protection {
 impl Protection {
     /// What is recommended where the API server has mutating policies.
     pub const RECOMMENDED: &[Self] = &[Self::Park, Self::Hold, Self::Guard];
+
+    /// That, and the pod guard.
+    pub const ALL: &[Self] = &[Self::Park, Self::Hold, Self::Guard, Self::PodGuard];
 
     /// The label of a namespace where it acts.
     pub const fn label(self) -> &'static str {
@@ -147,6 +148,18 @@ fn in_force(bench: &Bench, namespace: &str, protection: Protection) -> Result<bo
             Ok(refused_by("siskin-pod-guard-list", &list)? && refused_by("siskin-pod-guard", &pod)?)
         }
     }
+}
+
+/// Whether an admission policy refused the write.
+pub fn refused(failure: &Failure) -> bool {
+    failure.to_string().contains("ValidatingAdmissionPolicy '")
+}
+
+/// Runs kubectl in `namespace` under Siskin's name, with every right.
+pub fn as_siskin(bench: &Bench, namespace: &str, arguments: &[&str]) -> Result<(), Failure> {
+    let user =
+        ["-n", namespace, "--as=system:serviceaccount:siskin-system:siskin", "--as-group=system:masters"];
+    bench.kubectl(&[arguments, &user].concat()).map(drop)
 }
 
 /// Whether a write was refused by `policy`; another failure is one.

@@ -4,12 +4,13 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kube::Client;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio::task::block_in_place;
+use tokio::time::sleep;
 
 use crate::admission;
 use crate::cluster::{self, Layout};
@@ -52,6 +53,20 @@ impl Bench {
             _ => all.push(format!("--kubeconfig={}", self.layout.kubeconfig().display())),
         }
         Ok(block_in_place(|| cluster::output(program, &all))?)
+    }
+
+    /// Runs kubectl until what it prints contains `wanted`.
+    pub async fn await_output(&self, arguments: &[&str], wanted: &str) -> Result<(), Failure> {
+        let within = Duration::from_mins(1);
+        let deadline = Instant::now() + within;
+        while !self.kubectl(arguments)?.contains(wanted) {
+            if Instant::now() > deadline {
+                let what = format!("{wanted:?} in the output of kubectl {}", arguments.join(" "));
+                return Err(Failure::Awaited { what, within });
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+        Ok(())
     }
 
     /// Whether a plain rolling update was measured lately. Binaries and machines change, and its cost with them.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
-use kube::api::{EvictParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, EvictParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -108,6 +108,36 @@ impl Deployed {
             Ok(Ok(_)) => Ok(self.timeline.mark(format!("saw: {what}"))),
             _ => Err(Failure::Awaited { what: what.into(), within }),
         }
+    }
+
+    /// Waits until it is ready after its creation, and if it has a policy, looked after.
+    pub async fn until_settled(&self, version: &str, policy: bool) -> Result<(), Failure> {
+        self.until_all_on(version, 60).await?;
+        if policy {
+            self.until("adopted and parked", 30, |set| set.parked() && set.annotation("stable").is_some())
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the StatefulSet controller has acted on the last write.
+    pub async fn until_observed(&self) -> Result<(), Failure> {
+        let observed = |set: Workload<'_>| set.observed() && !set.update_revision().is_empty();
+        self.until("observed by its controller", 30, observed).await.map(drop)
+    }
+
+    /// Waits until every pod is ready on `version` and none of the pods of `old`, by UID, is left.
+    pub async fn until_replaced(
+        &self,
+        version: &str,
+        old: &BTreeSet<String>,
+        within: u64,
+    ) -> Result<Instant, Failure> {
+        let new = |pod: &Pod| pod.uid().is_some_and(|uid| !old.contains(&uid));
+        self.until(&format!("all pods replaced by ready ones on {version}"), within, |set| {
+            set.all_ready_on(version) && set.pods().into_iter().all(new)
+        })
+        .await
     }
 
     /// Waits until every pod is ready on `version`.
@@ -221,6 +251,79 @@ impl Deployed {
         self.patch(what, &Patch::Merge(patch)).await
     }
 
+    /// A merge patch through the status.
+    pub async fn merge_status(&self, patch: Value) -> Result<(), Failure> {
+        let patch = Patch::Merge(patch);
+        self.sets().patch_status(&self.name, &PatchParams::default(), &patch).await?;
+        Ok(())
+    }
+
+    /// `kubectl replace`: what the manifest doesn't say goes.
+    pub async fn replace(&self, visits: &Visits) -> Result<(), Failure> {
+        let set: StatefulSet = serde_json::from_value(visits.statefulset())?;
+        self.sets().replace(&self.name, &PostParams::default(), &set).await?;
+        Ok(())
+    }
+
+    /// Any strategic merge patch.
+    pub async fn strategic(&self, what: &str, patch: Value) -> Result<Instant, Failure> {
+        self.patch(what, &Patch::Strategic(patch)).await
+    }
+
+    /// A forced server-side apply of these fields, as by a tool that has them in Git.
+    pub async fn apply(&self, what: &str, mut fields: Value) -> Result<Instant, Failure> {
+        if let Some(fields) = fields.as_object_mut() {
+            fields.insert("apiVersion".into(), "apps/v1".into());
+            fields.insert("kind".into(), "StatefulSet".into());
+        }
+        self.sets().patch(&self.name, &PatchParams::apply("gitops").force(), &Patch::Apply(fields)).await?;
+        Ok(self.timeline.mark(format!("applies {what}")))
+    }
+
+    /// Deletes the StatefulSet with its pods.
+    pub async fn delete(&self) -> Result<(), Failure> {
+        self.sets().delete(&self.name, &DeleteParams::foreground()).await?;
+        self.until_gone().await
+    }
+
+    /// Deletes the StatefulSet and leaves its pods.
+    pub async fn orphan(&self) -> Result<(), Failure> {
+        self.sets().delete(&self.name, &DeleteParams::orphan()).await?;
+        self.timeline.mark("deletes the StatefulSet without its pods");
+        self.until_gone().await
+    }
+
+    async fn until_gone(&self) -> Result<(), Failure> {
+        let within = Duration::from_mins(1);
+        let mut view = self.view.clone();
+        match timeout(within, view.wait_for(|view| view.workload(&self.name).is_none())).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(Failure::Awaited { what: format!("StatefulSet {} is gone", self.name), within }),
+        }
+    }
+
+    /// Creates the StatefulSet anew and waits until its controller has seen it.
+    pub async fn create_again(&self, visits: &Visits) -> Result<(), Failure> {
+        let set: StatefulSet = serde_json::from_value(visits.statefulset())?;
+        self.sets().create(&PostParams::default(), &set).await?;
+        self.timeline.mark("creates the StatefulSet anew");
+        self.until_observed().await
+    }
+
+    /// Deletes every pod; returns their UIDs.
+    pub async fn delete_pods(&self) -> Result<BTreeSet<String>, Failure> {
+        let pods: Vec<Pod> = self.look(|set| set.pods().into_iter().cloned().collect())?;
+        self.timeline.mark("deletes all pods");
+        for pod in &pods {
+            // One that is gone by now was deleted by others.
+            match self.pods().delete(&pod.name_any(), &DeleteParams::default()).await {
+                Err(kube::Error::Api(status)) if status.is_not_found() => {}
+                other => drop(other?),
+            }
+        }
+        Ok(pods.iter().filter_map(ResourceExt::uid).collect())
+    }
+
     async fn patch(&self, what: &str, patch: &Patch<Value>) -> Result<Instant, Failure> {
         let parameters = PatchParams { field_manager: Some(PERSON.into()), ..PatchParams::default() };
         self.sets().patch(&self.name, &parameters, patch).await?;
@@ -235,11 +338,21 @@ impl Deployed {
         Ok(self.timeline.mark(format!("scales to {replicas}")))
     }
 
+    fn pod_name(&self, ordinal: i32) -> Result<String, Failure> {
+        let name = self.look(|set| set.pod(ordinal).map(ResourceExt::name_any))?;
+        name.ok_or_else(|| Failure::Untrue(format!("{} has no pod of ordinal {ordinal}", self.name)))
+    }
+
+    /// Deletes the pod of `ordinal` without waiting for its end, as when its node is lost.
+    pub async fn force_delete(&self, ordinal: i32) -> Result<Instant, Failure> {
+        let name = self.pod_name(ordinal)?;
+        self.pods().delete(&name, &DeleteParams::default().grace_period(0)).await?;
+        Ok(self.timeline.mark(format!("force-deletes {name}")))
+    }
+
     /// Evicts the pod of `ordinal` as a drain does.
     pub async fn evict(&self, ordinal: i32) -> Result<Instant, Failure> {
-        let name = self.look(|set| set.pod(ordinal).map(ResourceExt::name_any))?;
-        let absent = || Failure::Untrue(format!("{} has no pod of ordinal {ordinal}", self.name));
-        let name = name.ok_or_else(absent)?;
+        let name = self.pod_name(ordinal)?;
         self.pods().evict(&name, &EvictParams::default()).await?;
         Ok(self.timeline.mark(format!("evicts {name}")))
     }

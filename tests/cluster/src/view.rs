@@ -55,6 +55,11 @@ impl<'a> Workload<'a> {
         observed.is_some() && observed == self.set.metadata.generation
     }
 
+    /// The pods that the StatefulSet controller counts, dying ones included.
+    pub fn counted(self) -> i32 {
+        self.set.status.as_ref().map_or(0, |status| status.replicas)
+    }
+
     pub fn current_revision(self) -> &'a str {
         self.set.status.as_ref().and_then(|status| status.current_revision.as_deref()).unwrap_or_default()
     }

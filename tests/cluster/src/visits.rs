@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::images;
+use crate::view::PARKED;
 
 /// Where the sample application listens.
 pub const PORT: u16 = 8000;
@@ -19,6 +20,7 @@ pub struct Visits {
     pub version: String,
     pub first_ordinal: i32,
     policy: Option<String>,
+    parked: bool,
     ordered: bool,
     fault: Option<String>,
 }
@@ -31,6 +33,7 @@ impl Visits {
             version: "v1".into(),
             first_ordinal: 0,
             policy: None,
+            parked: false,
             ordered: false,
             fault: None,
         }
@@ -40,9 +43,18 @@ impl Visits {
         Self { replicas, ..self }
     }
 
+    pub fn version(self, version: &str) -> Self {
+        Self { version: version.into(), ..self }
+    }
+
     /// Opted in to the policy of this name.
     pub fn policy(self, name: &str) -> Self {
         Self { policy: Some(name.into()), ..self }
+    }
+
+    /// With a partition of 1000000.
+    pub fn parked(self) -> Self {
+        Self { parked: true, ..self }
     }
 
     /// `OrderedReady`.
@@ -64,6 +76,7 @@ impl Visits {
     }
 
     pub fn statefulset(&self) -> Value {
+        let strategy = self.parked.then(|| json!({ "rollingUpdate": { "partition": PARKED } }));
         let annotations = self.policy.as_ref().map(|policy| json!({ "siskin.dev/policy": policy }));
         json!({
             "apiVersion": "apps/v1",
@@ -73,6 +86,7 @@ impl Visits {
                 "replicas": self.replicas,
                 "serviceName": format!("{}-pods", self.name),
                 "podManagementPolicy": if self.ordered { "OrderedReady" } else { "Parallel" },
+                "updateStrategy": strategy,
                 "ordinals": { "start": self.first_ordinal },
                 "selector": { "matchLabels": { "app": self.name } },
                 "template": {

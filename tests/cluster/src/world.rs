@@ -113,12 +113,7 @@ impl World {
     pub async fn deploy(&mut self, visits: Visits) -> Result<Deployed, Failure> {
         let (version, policy) = (visits.version.clone(), visits.has_policy());
         let deployed = self.create(visits).await?;
-        deployed.until_all_on(&version, 60).await?;
-        if policy {
-            deployed
-                .until("adopted and parked", 30, |set| set.parked() && set.annotation("stable").is_some())
-                .await?;
-        }
+        deployed.until_settled(&version, policy).await?;
         Ok(deployed)
     }
 
@@ -130,6 +125,14 @@ impl World {
         let deployed = Deployed::create(&visits, &self.bench.client, &self.namespace, view, timeline).await?;
         self.deployed.push(deployed.clone());
         Ok(deployed)
+    }
+
+    /// Deletes all sample applications; how they end no longer matters.
+    pub async fn abandon(&mut self) -> Result<(), Failure> {
+        for deployed in self.deployed.drain(..) {
+            deployed.delete().await?;
+        }
+        Ok(())
     }
 
     /// Sends `rate` requests per second to the Service of `deployed` from now on.

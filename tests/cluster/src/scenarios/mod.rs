@@ -7,7 +7,9 @@ mod commands;
 mod daemon;
 mod disturbed;
 mod figures;
+mod forgotten;
 mod guarded;
+mod guards;
 mod messages;
 mod opting;
 mod pages;
@@ -15,6 +17,7 @@ mod promote;
 mod refused;
 mod roll_back;
 mod state;
+mod table;
 mod template;
 mod tools;
 mod waiting;
@@ -136,11 +139,71 @@ pub const ALL: &[Scenario] = &[
     scenario!("state-garbled", state::garbled, "the state can't be read"),
     scenario!("state-removed", state::removed, "the state is gone"),
     scenario!("state-foreign", state::foreign, "the state is another workload's"),
+    scenario!("dead-template", table::template, "Siskin dead: a new template, scaled up, evicted", Alone),
+    scenario!("dead-partition", table::partition, "Siskin dead: a manifest with partition 0", Alone),
+    scenario!(
+        "dead-opt-in",
+        table::opt_in,
+        "Siskin dead: the annotation comes with a new template",
+        Ci,
+        Alone
+    ),
+    scenario!("dead-zero", table::zero, "Siskin dead: scaled to zero and back", Alone),
+    scenario!("dead-completed", table::completed, "Siskin dead: all pods are updated and Ready", Alone),
+    scenario!(
+        "dead-recreated",
+        table::recreated,
+        "Siskin dead: deleted without its pods, created anew",
+        Alone
+    ),
+    scenario!("dead-on-delete", table::on_delete, "Siskin dead: the type becomes OnDelete", Alone),
+    scenario!(
+        "forgotten-held",
+        forgotten::zero_with_hold,
+        "to zero and back with the hold: nothing is forgotten"
+    ),
+    scenario!(
+        "forgotten-restored",
+        forgotten::zero_restored,
+        "to zero and back without it: the stable template is restored"
+    ),
+    scenario!(
+        "forgotten-guarded",
+        forgotten::zero_guarded,
+        "to zero and back with the pod guard: no pod starts"
+    ),
+    scenario!(
+        "forgotten-told",
+        forgotten::zero_told,
+        "to zero and back without it: told, and a person decides"
+    ),
+    scenario!(
+        "forgotten-one",
+        forgotten::only_pod,
+        "the only pod is missing when its extra pod is taken back"
+    ),
+    scenario!(
+        "forgotten-recreated",
+        forgotten::recreated,
+        "deleted without its pods, created anew with another template"
+    ),
     scenario!("guarded-promote", guarded::promotion, "admission policies: a good version, in place"),
     scenario!("guarded-surge", guarded::surge, "admission policies: a good version, on an extra pod first"),
     scenario!("guarded-errors", guarded::errors, "admission policies: rolled back by its share of errors"),
     scenario!("pages-openmetrics", pages::openmetrics, "metrics in OpenMetrics and gzip decide", Ci),
     scenario!("pages-text", pages::text, "metrics in the plain text format decide"),
+    scenario!(
+        "guarded-all-bad",
+        guarded::all_pods_bad,
+        "all pods turn bad: back by the hold, without the template",
+        Ci
+    ),
+    scenario!("guarded-all-good", guarded::all_pods_good, "all pods are good: promoted by one patch"),
+    scenario!("guarded-refusing", guarded::refusing, "validating policies only: a good version, in place"),
+    scenario!("guarded-removed", guarded::removed, "admission policies: the policy taken away in the middle"),
+    scenario!("guards", guards::refusals, "others can't change what Siskin relies on"),
+    scenario!("guard-approvals", guards::approvals, "an approval is its author's, and only of those who may"),
+    scenario!("break-glass", guards::break_glass, "Siskin is down and a hotfix must go out", Alone),
     scenario!(
         "bad-receiver",
         messages::bad_receiver,

@@ -55,7 +55,8 @@ pub async fn batches(world: &mut World) -> Result<(), Failure> {
     promoted(world, Visits::new("db").replicas(4).policy("batches")).await
 }
 
-async fn promoted(world: &mut World, visits: Visits) -> Result<(), Failure> {
+/// A good version of `visits` under traffic.
+pub async fn promoted(world: &mut World, visits: Visits) -> Result<(), Failure> {
     let db = world.deploy(visits).await?;
     world.load(&db, 50).await?;
     // As in the baseline, so that the figures can be compared.
