@@ -116,6 +116,11 @@ impl Error {
         self.code() == Some(404)
     }
 
+    /// The object can't be so; a merge patch with another UID than the object's is answered with this.
+    pub fn is_invalid(&self) -> bool {
+        self.code() == Some(422)
+    }
+
     /// The right is missing.
     pub fn is_forbidden(&self) -> bool {
         self.code() == Some(403)

@@ -6,6 +6,7 @@ mod tests;
 
 use serde_json::{Value, json};
 use siskin_core::{
+    checks::Role,
     decision::{PREFIX, Write},
     facts::{Uid, Workload},
 };
@@ -26,6 +27,11 @@ pub enum WriteError {
     /// The API server's answer, or none.
     #[error(transparent)]
     Api(#[from] Error),
+    /// Pods are labelled by an optional right.
+    #[error(
+        "{0}; the policy says `podLabels: true`, which needs the component `pod-labels`; the rollout goes on without labels"
+    )]
+    MayNotLabelPods(#[source] Error),
     /// Claims are deleted by an optional right.
     #[error(
         "{0}; the policy says `claims: Discard`, which needs the Role `siskin-claim-deletion` in this namespace"
@@ -56,7 +62,7 @@ impl WriteError {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Api(error) => error.is_refusal(),
-            Self::MayNotDeleteClaims(_) | Self::ForeignGuard(_) => true,
+            Self::MayNotDeleteClaims(_) | Self::MayNotLabelPods(_) | Self::ForeignGuard(_) => true,
         }
     }
 }
@@ -80,7 +86,11 @@ impl Act {
         let result = self.send(workload, write).await;
         let label = match &result {
             Ok(_) => "ok",
-            Err(WriteError::Api(error) | WriteError::MayNotDeleteClaims(error)) => error.category(),
+            Err(
+                WriteError::Api(error)
+                | WriteError::MayNotDeleteClaims(error)
+                | WriteError::MayNotLabelPods(error),
+            ) => error.category(),
             Err(WriteError::ForeignGuard(_)) => "conflict",
         };
         self.metrics.count(&WRITES, &[("kind", kind(write)), ("result", label)]);
@@ -108,6 +118,20 @@ impl Act {
             Write::DeletePod { name, uid } => {
                 self.delete(Resource::Pods, namespace, name, uid).await?;
                 Ok(Reply::Nothing)
+            }
+            Write::LabelPod { name, uid, role } => {
+                // Another UID in the body is refused, so a pod that came after is left alone.
+                let labels = json!({ format!("{PREFIX}role"): role.map(Role::as_str) });
+                let body = json!({ "metadata": { "uid": uid.0, "labels": labels } });
+                match self
+                    .cluster
+                    .patch::<serde::de::IgnoredAny>(Resource::Pods, namespace, name, &body)
+                    .await
+                {
+                    Err(error) if error.is_forbidden() => Err(WriteError::MayNotLabelPods(error)),
+                    Err(error) if error.is_not_found() || error.is_invalid() => Ok(Reply::Nothing),
+                    result => Ok(result.map(|_| Reply::Nothing)?),
+                }
             }
             Write::DeleteClaim { name, uid } => {
                 match self.delete(Resource::Claims, namespace, name, uid).await {
@@ -171,6 +195,7 @@ pub fn kind(write: &Write) -> &'static str {
         Write::Anchor(_) => "anchor",
         Write::Verdict { .. } => "verdict",
         Write::DeletePod { .. } => "pod",
+        Write::LabelPod { .. } => "label",
         Write::DeleteClaim { .. } => "claim",
         Write::Guard { .. } | Write::DeleteGuard { .. } => "guard",
     }

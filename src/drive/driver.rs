@@ -7,6 +7,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use siskin_core::{
@@ -49,6 +50,8 @@ use crate::{
 
 /// Answers of pods that wait to be judged; a step takes milliseconds.
 const SAMPLES: usize = 1024;
+/// Labels that can't be written are left alone for this long: nothing depends on them.
+const LABELS_AGAIN: Duration = Duration::from_secs(30);
 /// A message has few receivers.
 const DELIVERIES: usize = 32;
 
@@ -305,6 +308,7 @@ impl Driver {
         self.show();
         self.tell_what_is_missing();
         let mut next = Some(state);
+        let mut labels_after = None;
         for write in &writes {
             let result = self.context.act.carry_out(&self.managed.workload, write).await;
             match result {
@@ -314,6 +318,11 @@ impl Driver {
                         self.tell(&notes);
                     }
                     self.wrote(write, reply);
+                }
+                Err(error) if matches!(write, Write::LabelPod { .. }) => {
+                    tracing::warn!(%error, "a pod is not labelled");
+                    self.trouble(Trouble::NotLabelled, error.to_string());
+                    labels_after = Some(clock::mono() + LABELS_AGAIN);
                 }
                 Err(error) => {
                     self.failed(write, &error);
@@ -325,6 +334,7 @@ impl Driver {
             self.state = state;
             self.tell(&notes);
         }
+        self.state.memory.labels_after = labels_after.or(self.state.memory.labels_after);
         let looks_closer = self.look(observe);
         // Where pods may not be asked, nobody is asked about them either.
         let queries = match probes.targets.as_slice() {
@@ -363,6 +373,7 @@ impl Driver {
                     observation.revisions_changed();
                 }
             }
+            (Write::LabelPod { .. }, _) => self.over(|trouble| trouble == Trouble::NotLabelled),
             (Write::DeleteClaim { .. }, _) => {
                 if let Some(observation) = &mut self.observation {
                     observation.claims_changed();
@@ -407,7 +418,7 @@ impl Driver {
                     view.failed();
                 }
             }
-            Write::Anchor(_) | Write::DeleteClaim { .. } => {}
+            Write::Anchor(_) | Write::DeleteClaim { .. } | Write::LabelPod { .. } => {}
         }
         self.unsure = true;
     }

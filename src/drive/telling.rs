@@ -16,6 +16,8 @@ use crate::{
 pub(super) enum Trouble {
     /// The observation is incomplete.
     NotObserved,
+    /// Pods can't be labelled.
+    NotLabelled,
     /// A write of this kind fails.
     WriteFailed(&'static str),
 }
@@ -104,6 +106,7 @@ impl Trouble {
     fn reason(self) -> &'static str {
         match self {
             Self::NotObserved => "NotObserved",
+            Self::NotLabelled => "NotLabelled",
             Self::WriteFailed(_) => "WriteFailed",
         }
     }

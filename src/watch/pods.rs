@@ -124,6 +124,7 @@ impl From<Raw> for OwnedPod {
         let pod = Pod {
             ordinal: ordinal(&metadata.name),
             revision: metadata.labels.get("controller-revision-hash").map(|name| Revision(name.clone())),
+            role: metadata.labels.get("siskin.dev/role").cloned(),
             terminating: metadata.deletion_timestamp.is_some(),
             phase: match status.phase.as_str() {
                 "Running" => Phase::Running,

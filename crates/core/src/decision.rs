@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    checks::ProbePlan,
+    checks::{ProbePlan, Role},
     facts::{Revision, RevisionVerdict, Uid, Workload},
     policy::Topic,
     state::{PauseReason, State},
@@ -74,6 +74,16 @@ pub enum Write {
         name: String,
         /// The precondition.
         uid: Uid,
+    },
+    /// The label `siskin.dev/role` of a pod, with a UID precondition. It is the last of a step's writes, and one that
+    /// fails holds nothing up.
+    LabelPod {
+        /// Its name.
+        name: String,
+        /// The precondition.
+        uid: Uid,
+        /// `None` takes the label off.
+        role: Option<Role>,
     },
     /// Deletes a claim with a UID precondition.
     DeleteClaim {

@@ -244,6 +244,8 @@ pub struct Pod {
     pub ordinal: u32,
     /// The label `controller-revision-hash`.
     pub revision: Option<Revision>,
+    /// The label `siskin.dev/role`.
+    pub role: Option<String>,
     /// It has a deletionTimestamp.
     pub terminating: bool,
     /// `status.phase`.

@@ -78,6 +78,9 @@ pub struct Record {
     /// What is known of the claims of surge ordinals.
     #[serde(default, skip_serializing_if = "ClaimLedger::is_empty")]
     pub claims: ClaimLedger,
+    /// Pods may carry `siskin.dev/role`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub labelled: bool,
     /// Commands that acted or matched nothing, as `name=value`; ignored if they return.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consumed: Vec<String>,
@@ -407,6 +410,10 @@ pub struct Memory {
     pub problem_saved: Option<Instant>,
     /// Since when there is no standing problem.
     pub problem_gone: Option<Instant>,
+    /// Pods whose label was written and when; the watch may show it late.
+    pub labelled: BTreeMap<Uid, Instant>,
+    /// Labels can't be written, and are tried again from then on.
+    pub labels_after: Option<Instant>,
 }
 
 /// What is remembered of the list of released revisions, to tell an edit by others from one that is due.

@@ -71,6 +71,16 @@ pub enum Role {
     Stable,
 }
 
+impl Role {
+    /// The value of the label `siskin.dev/role`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Canary => "canary",
+            Self::Stable => "stable",
+        }
+    }
+}
+
 /// One check's probe.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedProbe {

@@ -69,6 +69,7 @@ impl Turn<'_> {
             forgotten: None,
             restored: None,
             claims: ClaimLedger::default(),
+            labelled: false,
             consumed: Vec::new(),
             message: None,
             notified: std::collections::BTreeMap::new(),

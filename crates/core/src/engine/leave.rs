@@ -80,7 +80,7 @@ impl Turn<'_> {
     }
 
     fn release(&mut self, rest: &str) {
-        if self.drop_guard() {
+        if self.drop_labels() || self.drop_guard() {
             return;
         }
         self.say(Note::OptedOut(rest.to_owned()));

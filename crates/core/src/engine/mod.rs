@@ -12,6 +12,7 @@ mod complete;
 mod forgotten;
 mod forward;
 mod guard;
+mod labels;
 mod leave;
 mod obstacle;
 mod refused;
@@ -104,6 +105,7 @@ impl Turn<'_> {
             Phase::Reverting => self.revert(),
             Phase::Undoing => self.undo(),
         }
+        self.label_pods();
     }
 
     /// What to probe in the phase that this step leads to.

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use super::labels::LABEL_AGAIN;
 use crate::{
     checks::{Verdict, Verdicts},
     command::{Command, PAUSED},
@@ -68,6 +69,8 @@ impl<'a> Turn<'a> {
         let elapsed = memory.tick.map_or(Duration::ZERO, |tick| now.mono.since(tick));
         memory.tick = Some(now.mono);
         memory.deleted.retain(|_, at| now.mono.since(*at) < DELETE_AGAIN);
+        memory.labelled.retain(|_, at| now.mono.since(*at) < LABEL_AGAIN);
+        memory.labels_after = memory.labels_after.filter(|after| now.mono < *after);
         Self {
             before,
             facts,

@@ -31,6 +31,9 @@ pub struct Policy {
     pub outcome: Outcome,
     /// Who is told what.
     pub notify: Vec<Notify>,
+    /// Whether pods carry the label `siskin.dev/role` during a rollout. Default false.
+    #[serde(default)]
+    pub pod_labels: bool,
 }
 
 /// The strategy and its parameters.

@@ -62,11 +62,13 @@ pub fn policy(document: &Reader<'_>) -> Option<Placed> {
         let checks = fields.or("checks", Vec::new(), checks);
         let outcome = fields.or("outcome", Outcome::default(), outcome);
         let notify = fields.or("notify", Vec::new(), notify);
-        Some((strategy?, windows?, bounds?, readiness?, checks?, outcome?, notify?))
+        let pod_labels = fields.or("podLabels", false, Reader::bool);
+        Some((strategy?, windows?, bounds?, readiness?, checks?, outcome?, notify?, pod_labels?))
     });
     header?;
-    let ((name, place), (strategy, windows, bounds, readiness, checks, outcome, notify)) = (name?, spec?);
-    let policy = Policy { name, strategy, windows, bounds, readiness, checks, outcome, notify };
+    let ((name, place), (strategy, windows, bounds, readiness, checks, outcome, notify, pod_labels)) =
+        (name?, spec?);
+    let policy = Policy { name, strategy, windows, bounds, readiness, checks, outcome, notify, pod_labels };
     let size = serde_json::to_string(&policy).map_or(usize::MAX, |json| json.len());
     if size > MAX_SIZE {
         document.refuse(format!(

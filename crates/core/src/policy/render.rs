@@ -20,7 +20,8 @@ pub fn render(policy: &Policy) -> String {
 
 fn spec(out: &mut Writer, policy: &Policy) {
     // Destructured whole, so that a new field is missed by the compiler and not by the reader.
-    let Policy { name: _, strategy, windows, bounds, readiness, checks, outcome, notify } = policy;
+    let Policy { name: _, strategy, windows, bounds, readiness, checks, outcome, notify, pod_labels } =
+        policy;
     out.section("strategy", |out| match strategy {
         Strategy::Canary(canary) => {
             out.field("type", "Canary");
@@ -59,6 +60,7 @@ fn spec(out: &mut Writer, policy: &Policy) {
         out.field("onForgotten", format_args!("{:?}", outcome.on_forgotten));
         out.field("onSurgeRefused", format_args!("{:?}", outcome.on_surge_refused));
     });
+    out.field("podLabels", pod_labels);
     if !notify.is_empty() {
         out.section("notify", |out| {
             for notify in notify {

@@ -103,6 +103,7 @@ fn the_smallest_policy_has_careful_defaults() {
                 on_surge_refused: OnSurgeRefused::Pause,
             },
             notify: Vec::new(),
+            pod_labels: false,
         }
     );
 }

@@ -8,6 +8,7 @@ mod forgotten;
 mod forward;
 mod guard;
 mod hold;
+mod labels;
 mod life;
 mod newer;
 mod obstacle;

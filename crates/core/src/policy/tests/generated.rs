@@ -245,6 +245,7 @@ prop_compose! {
         mut checks in vec(check(), 0..4),
         outcome in outcome(),
         notify in notify(),
+        pod_labels: bool,
     ) -> Policy {
         for (index, check) in checks.iter_mut().enumerate() {
             check.name.push_str(&index.to_string());
@@ -259,6 +260,7 @@ prop_compose! {
             checks,
             outcome,
             notify,
+            pod_labels,
         }
     }
 }

@@ -119,6 +119,10 @@ impl World {
         let refusal = self.state.memory.refusal.take();
         self.check_advance(&decision.state);
         self.state = decision.state;
+        if self.unlabelled {
+            self.state.memory.labels_after =
+                Some(Instant(Duration::from_millis(self.at) + Duration::from_secs(30)));
+        }
         if let Some(what) = refusal {
             self.state.refused(what);
         }
@@ -150,6 +154,14 @@ impl World {
                 {
                     sim.pod.terminating = true;
                     sim.gone_at.get_or_insert(at + 300);
+                }
+            }
+            Write::LabelPod { .. } if self.unlabelled => {}
+            Write::LabelPod { name, uid, role } => {
+                self.labels_written += 1;
+                if let Some(sim) = self.pods.iter_mut().find(|sim| sim.pod.name == name && sim.pod.uid == uid)
+                {
+                    sim.pod.role = role.map(|role| role.as_str().to_owned());
                 }
             }
             Write::DeleteClaim { name, uid } => {

@@ -77,6 +77,9 @@ pub struct World {
     pub answers_lost: bool,
     /// An admission policy refuses that the engine deletes pods.
     pub deletes_denied: bool,
+    /// Pods can't be labelled.
+    pub unlabelled: bool,
+    pub labels_written: usize,
     /// The lowest number of ready pods below N that was seen since the last reset.
     pub fewest_ready: usize,
     uids: u64,
@@ -169,6 +172,8 @@ impl World {
             admission: None,
             answers_lost: false,
             deletes_denied: false,
+            unlabelled: false,
+            labels_written: 0,
             fewest_ready: usize::MAX,
             uids: 0,
             may_delete_claims: true,
@@ -392,6 +397,13 @@ impl World {
     pub fn uid_at(&self, index: u32) -> Option<Uid> {
         let ordinal = self.sts.ordinals_start + index;
         self.pods.iter().find(|sim| sim.pod.ordinal == ordinal).map(|sim| sim.pod.uid.clone())
+    }
+
+    /// The roles on the pods' labels by index.
+    pub fn roles(&self) -> Vec<&str> {
+        let mut pods: Vec<&Pod> = self.pods.iter().map(|sim| &sim.pod).collect();
+        pods.sort_by_key(|pod| pod.ordinal);
+        pods.into_iter().map(|pod| pod.role.as_deref().unwrap_or_default()).collect()
     }
 
     pub fn told(&self, reason: &str) -> bool {
