@@ -57,11 +57,21 @@ impl Bench {
 
     /// Runs kubectl until what it prints contains `wanted`.
     pub async fn await_output(&self, arguments: &[&str], wanted: &str) -> Result<(), Failure> {
+        self.await_that(&format!("{wanted:?} is told"), arguments, |output| output.contains(wanted)).await
+    }
+
+    /// Runs kubectl until what it prints is as `condition` wants, which means `what`.
+    pub async fn await_that(
+        &self,
+        what: &str,
+        arguments: &[&str],
+        condition: impl Fn(&str) -> bool,
+    ) -> Result<(), Failure> {
         let within = Duration::from_mins(1);
         let deadline = Instant::now() + within;
-        while !self.kubectl(arguments)?.contains(wanted) {
+        while !condition(&self.kubectl(arguments)?) {
             if Instant::now() > deadline {
-                let what = format!("{wanted:?} in the output of kubectl {}", arguments.join(" "));
+                let what = format!("{what}, by kubectl {}", arguments.join(" "));
                 return Err(Failure::Awaited { what, within });
             }
             sleep(Duration::from_millis(200)).await;

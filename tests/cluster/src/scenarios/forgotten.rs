@@ -24,7 +24,8 @@ const EACH: [(V2, &str); 3] =
 pub async fn zero_with_hold(world: &mut World) -> Result<(), Failure> {
     world.protect(Protection::ALL).await?;
     for (v2, db) in each(world, "in-place-held").await? {
-        zero_and_back(&db).await?;
+        to_zero(&db).await?;
+        db.scale(2).await?;
         db.until_all_on("v1", 60).await?;
         db.annotate("paused", None).await?;
         if !matches!(v2, V2::Rejected) {
@@ -39,7 +40,8 @@ pub async fn zero_with_hold(world: &mut World) -> Result<(), Failure> {
 /// Without it the policy may say that the stable template is written back.
 pub async fn zero_restored(world: &mut World) -> Result<(), Failure> {
     for (_, db) in each(world, "restoring").await? {
-        zero_and_back(&db).await?;
+        to_zero(&db).await?;
+        db.scale(2).await?;
         db.until_all_on("v1", 60).await?;
         db.annotate("paused", None).await?;
         db.until_at_rest_on("v1", 60).await?;
@@ -52,7 +54,8 @@ pub async fn zero_restored(world: &mut World) -> Result<(), Failure> {
 /// By default it is told; pods come up on what nobody has judged, until a person says which one it is.
 pub async fn zero_told(world: &mut World) -> Result<(), Failure> {
     for (_, db) in each(world, "in-place-held").await? {
-        zero_and_back(&db).await?;
+        to_zero(&db).await?;
+        db.scale(2).await?;
         db.until_all_on("v2", 60).await?;
         db.annotate("paused", None).await?;
         db.stays("told and left alone", 3, |set| set.parked() && set.ready_on("v2") == 2).await?;
@@ -67,7 +70,12 @@ pub async fn zero_told(world: &mut World) -> Result<(), Failure> {
 pub async fn zero_guarded(world: &mut World) -> Result<(), Failure> {
     world.protect(&[Protection::PodGuard]).await?;
     for (_, db) in each(world, "in-place-held").await? {
-        zero_and_back(&db).await?;
+        to_zero(&db).await?;
+        let stable = db.look(|set| set.annotation("stable").map(String::from))?.unwrap_or_default();
+        let list = format!("configmap/siskin-guard-{}", db.name);
+        let list = ["get", &list, "-n", &world.namespace, "-o=jsonpath={.data.allowed}"];
+        world.bench.await_that("only the stable revision is released", &list, |list| list == stable).await?;
+        db.scale(2).await?;
         let about = format!("--field-selector=reason=FailedCreate,involvedObject.name={}", db.name);
         let events = ["get", "events", "-n", &world.namespace, &about, "-o=jsonpath={.items[*].message}"];
         world.bench.await_output(&events, "has not released revision").await?;
@@ -100,7 +108,7 @@ pub async fn only_pod(world: &mut World) -> Result<(), Failure> {
 pub async fn recreated(world: &mut World) -> Result<(), Failure> {
     let db = world.deploy(Visits::new("db").policy("restoring")).await?;
     db.orphan().await?;
-    db.create_again(&Visits::new("db").version("v2").policy("restoring")).await?;
+    db.create_again(&Visits::new("db").version("v2").parked().policy("restoring")).await?;
     told(world).await?;
     db.until_at_rest_on("v1", 90).await?;
     let all = db.delete_pods().await?;
@@ -135,13 +143,12 @@ async fn each(world: &mut World, policy: &str) -> Result<Vec<(V2, Deployed)>, Fa
     Ok(all)
 }
 
-/// Scaled to zero and, when Siskin has taken note, back; paused, so that no canary comes before it was looked.
-async fn zero_and_back(db: &Deployed) -> Result<(), Failure> {
+/// Scaled to zero until Siskin has taken note; paused, so that no canary comes before it was looked.
+async fn to_zero(db: &Deployed) -> Result<(), Failure> {
     db.scale(0).await?;
     db.until("no pods", 60, |set| set.pods().is_empty() && set.counted() == 0).await?;
     db.annotate("paused", Some("true")).await?;
-    db.until_paused("Requested", 10).await?;
-    db.scale(2).await.map(drop)
+    db.until_paused("Requested", 10).await.map(drop)
 }
 
 async fn told(world: &World) -> Result<(), Failure> {
