@@ -1,5 +1,7 @@
 //! The admission policies of `deploy/admission`, each acting in the namespaces that carry its label.
 
+use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -8,6 +10,8 @@ use tokio::time::sleep;
 use crate::bench::Bench;
 use crate::failure::{Failure, ensure};
 
+/// The user that Siskin is here, and that deploy/admission takes it for.
+pub const SISKIN: &str = "system:serviceaccount:siskin-system:siskin";
 /// API servers look for new policies every second.
 const IN_FORCE_WITHIN: Duration = Duration::from_secs(30);
 /// Where policies are proven to be in force: in the second those that would hide behind the ones of the first.
@@ -51,10 +55,8 @@ impl Protection {
 /// Installs every policy, or brings it up to date, and returns when each is seen in force. Policies are never taken
 /// away: an API server would not follow the lists of a pod guard that came back.
 pub async fn install(bench: &Bench) -> Result<(), Failure> {
-    let served = bench.kubectl(&["get", "--raw", "/apis/admissionregistration.k8s.io/v1"])?;
-    let version = if served.contains("\"mutatingadmissionpolicies\"") { "v1" } else { "v1beta1" };
+    bench.kubectl(&["apply", "-k", &policies(bench)?.to_string_lossy()])?;
     let folder = bench.layout.bench.join("kustomize/admission");
-    bench.kubectl(&["apply", "-k", &folder.join(version).to_string_lossy()])?;
     let objects = folder.join("proof.yaml").to_string_lossy().into_owned();
     for (namespace, protections) in PROOFS {
         remove(bench, namespace)?;
@@ -80,6 +82,22 @@ pub async fn install(bench: &Bench) -> Result<(), Failure> {
         remove(bench, namespace)?;
     }
     Ok(())
+}
+
+/// The folder of the policies in the version that the API server has.
+fn policies(bench: &Bench) -> Result<PathBuf, Failure> {
+    let served = bench.kubectl(&["get", "--raw", "/apis/admissionregistration.k8s.io/v1"])?;
+    let version = if served.contains("\"mutatingadmissionpolicies\"") { "v1" } else { "v1beta1" };
+    Ok(bench.layout.bench.join("kustomize/admission").join(version))
+}
+
+/// Installs the policies as if `user` were Siskin's.
+pub fn take_for_siskin(bench: &Bench, user: &str) -> Result<(), Failure> {
+    let rendered = bench.kubectl(&["kustomize", &policies(bench)?.to_string_lossy()])?;
+    let manifest = bench.layout.run.join("policies.yaml");
+    fs::write(&manifest, rendered.replace(SISKIN, user))
+        .map_err(|error| Failure::Untrue(format!("{} can't be written: {error}", manifest.display())))?;
+    bench.kubectl(&["apply", "-f", &manifest.to_string_lossy()]).map(drop)
 }
 
 /// An earlier run may have been interrupted.

@@ -212,13 +212,34 @@ impl Siskin {
 
     /// Its `/metrics`.
     pub async fn metrics(&self) -> Result<String, Failure> {
-        let pod = self.pod().await?;
-        let failed = |source| Failure::Pod { pod: pod.name_any(), path: "/metrics".into(), source };
-        let address = pod.status.as_ref().and_then(|status| status.pod_ip.as_ref()?.parse::<IpAddr>().ok());
-        let address = address.ok_or_else(|| Failure::Untrue("Siskin's pod has no address".into()))?;
-        let address = SocketAddr::new(address, PORT);
-        Ok(http::get(address, "/metrics", Duration::from_secs(5)).await.map_err(failed)?.body)
+        Ok(page(&self.pod().await?, "/metrics").await?.body)
     }
+
+    /// Waits until `/readyz` of each of its pods answers with `status` and `text`.
+    pub async fn until_readyz(&self, status: u16, text: &str) -> Result<(), Failure> {
+        let deadline = Instant::now() + READY_WITHIN;
+        for pod in self.running().await? {
+            loop {
+                let answer = page(&pod, "/readyz").await?;
+                if answer.status == status && answer.body.contains(text) {
+                    break;
+                }
+                if Instant::now() > deadline {
+                    let what = format!("/readyz says {status} and {text}; it says {answer:?}");
+                    return Err(Failure::Awaited { what, within: READY_WITHIN });
+                }
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn page(pod: &Pod, path: &str) -> Result<http::Answer, Failure> {
+    let failed = |source| Failure::Pod { pod: pod.name_any(), path: path.into(), source };
+    let address = pod.status.as_ref().and_then(|status| status.pod_ip.as_ref()?.parse::<IpAddr>().ok());
+    let address = address.ok_or_else(|| Failure::Untrue("Siskin's pod has no address".into()))?;
+    http::get(SocketAddr::new(address, PORT), path, Duration::from_secs(5)).await.map_err(failed)
 }
 
 fn container_status(pod: &Pod) -> Option<&k8s_openapi::api::core::v1::ContainerStatus> {

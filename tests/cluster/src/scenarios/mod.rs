@@ -6,6 +6,7 @@ mod claims;
 mod commands;
 mod daemon;
 mod disturbed;
+mod doctor;
 mod figures;
 mod forgotten;
 mod guarded;
@@ -226,6 +227,13 @@ pub const ALL: &[Scenario] = &[
         "a quota that refuses the extra pod: the same rollout goes on in place"
     ),
     scenario!("quota-pause", refused::quota_pause, "the same where a person is asked, who raises the quota"),
+    scenario!("doctor", doctor::columns, "the doctor finds each column of the table"),
+    scenario!(
+        "stranger",
+        doctor::stranger,
+        "the policies take somebody else for Siskin: not ready, nothing rolls, and all goes on when they know it again",
+        Alone
+    ),
     scenario!("figures-one-tick", figures::one_tick, "how fast a check of one tick decides", Alone),
     scenario!("figures-two-ticks", figures::two_ticks, "how fast a check of two ticks decides", Alone),
     scenario!("figures-surge", figures::surge, "how soon a bad extra pod is gone", Alone),
