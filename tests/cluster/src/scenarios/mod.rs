@@ -11,6 +11,7 @@ mod figures;
 mod forgotten;
 mod guarded;
 mod guards;
+mod lists;
 mod messages;
 mod opting;
 mod pages;
@@ -227,6 +228,8 @@ pub const ALL: &[Scenario] = &[
         "a quota that refuses the extra pod: the same rollout goes on in place"
     ),
     scenario!("quota-pause", refused::quota_pause, "the same where a person is asked, who raises the quota"),
+    scenario!("list-kept", lists::kept, "the pod guard's list follows the rollout, and is put back"),
+    scenario!("list-name-taken", lists::name_taken, "another's object has the name of the pod guard's list"),
     scenario!("doctor", doctor::columns, "the doctor finds each column of the table"),
     scenario!(
         "stranger",
