@@ -18,7 +18,11 @@ use crate::{
     cluster::Cluster,
     report::{events::Events, messages::Messenger, metrics::Metrics},
     server::health::Health,
-    watch::statefulsets::{Key, Managed, Whole},
+    watch::{
+        Change,
+        guards::Guards,
+        statefulsets::{Key, Managed, Whole},
+    },
 };
 
 /// Shows one StatefulSet without pods, refuses every patch, and keeps what it was sent.
@@ -80,11 +84,14 @@ fn key() -> Key {
     Key { namespace: "payments".into(), name: "db".into() }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_write_that_is_refused_again_and_again_is_told_once() {
-    let (server, metrics) = (Refusing::default(), Metrics::default());
-    let cluster = server.cluster(&metrics);
-    let (_stopping, stop) = watch::channel(false);
+/// What a worker needs; the sender ends it.
+fn context(
+    server: &Refusing,
+    metrics: &Metrics,
+    guards: Option<Guards>,
+) -> (Arc<Context>, watch::Sender<bool>) {
+    let cluster = server.cluster(metrics);
+    let (stopping, stop) = watch::channel(false);
     let (_library, policies) = watch::channel(Arc::new(Library::default()));
     let context = Context {
         act: Act::new(cluster.clone(), metrics.clone(), Kill::default()),
@@ -93,15 +100,36 @@ async fn a_write_that_is_refused_again_and_again_is_told_once() {
         members: Members::new(MaxParallelRollouts::default(), &[None]),
         sources: [].into(),
         events: Events::start(cluster.clone(), metrics.clone()),
-        messenger: Messenger::start(Vec::new(), &metrics),
+        messenger: Messenger::start(Vec::new(), metrics),
         cluster,
         metrics: metrics.clone(),
         health: Health::default(),
-        guards: None,
+        guards,
         stop,
     };
+    (Arc::new(context), stopping)
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_done_before_the_lists_of_released_revisions_are_listed() {
+    let (server, metrics, guards) = (Refusing::default(), Metrics::default(), Guards::default());
+    let (context, _stopping) = context(&server, &metrics, Some(guards.clone()));
     let (_inbox, seen) = watch::channel(Arc::new(managed()));
-    let working = tokio::spawn(Driver::new(Arc::new(context), key(), seen).run());
+    let working = tokio::spawn(Driver::new(context, key(), seen).run());
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    assert_eq!(*server.patches.lock().unwrap(), 0);
+    guards.see(None, Change::All(Vec::new()));
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert!(*server.patches.lock().unwrap() > 0);
+    working.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_refused_again_and_again_is_told_once() {
+    let (server, metrics) = (Refusing::default(), Metrics::default());
+    let (context, _stopping) = context(&server, &metrics, None);
+    let (_inbox, seen) = watch::channel(Arc::new(managed()));
+    let working = tokio::spawn(Driver::new(context, key(), seen).run());
     tokio::time::sleep(Duration::from_mins(5)).await;
     assert!(*server.patches.lock().unwrap() > 5);
     let events = server.events.lock().unwrap().clone();
