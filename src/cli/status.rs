@@ -63,6 +63,12 @@ fn page(workload: &Workload, record: &Result<Option<Record>, Unreadable>, pods: 
     line("Policy", workload.annotations.get("policy").map_or("none", String::as_str));
     match record {
         Ok(Some(record)) => told(record, &mut line),
+        Ok(None) if workload.annotations.contains_key("policy") => {
+            line(
+                "Phase",
+                "no state: Siskin has not come to it yet, or its policy only observes; see the Events",
+            );
+        }
         Ok(None) => line("Phase", "not looked after by Siskin"),
         Err(problem) => line("Phase", &format!("unknown: {problem}")),
     }
@@ -173,6 +179,8 @@ fn condition(pod: &Pod) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use serde_json::json;
     use siskin_core::{
         facts::{Container, Revision, Uid},
@@ -249,6 +257,8 @@ Rollout    7-b since 1970-01-01T00:00:00Z
 
     #[test]
     fn a_workload_without_a_state_is_told_as_such() {
-        assert!(page(&workload(), &Ok(None), &[]).contains("Phase      not looked after by Siskin\n"));
+        assert!(page(&workload(), &Ok(None), &[]).contains("or its policy only observes; see the Events\n"));
+        let stranger = Workload { annotations: BTreeMap::new(), ..workload() };
+        assert!(page(&stranger, &Ok(None), &[]).contains("Phase      not looked after by Siskin\n"));
     }
 }

@@ -27,16 +27,16 @@ impl Judge {
     /// Shows the checks the pods as they are and asks them; `state` gets what a restart must know of them.
     pub fn hear(&mut self, state: &mut State, detail: Option<&Detail>, now: Instant) -> Verdicts {
         self.follow(state);
-        let verdicts = match (&mut self.open, &state.record) {
-            (Some(open), Some(record)) => {
+        let verdicts = match &mut self.open {
+            Some(open) => {
                 if let Some(detail) = detail {
-                    let (canary, stable) = engine::sides(record, detail);
+                    let (canary, stable) = engine::sides(state, detail);
                     open.checks.observe(&canary, &stable, now);
                 }
                 state.memory.checkpoint = open.checks.checkpoint(now);
                 open.checks.verdicts(now)
             }
-            _ => Verdicts::default(),
+            None => Verdicts::default(),
         };
         self.said = outcomes(&verdicts);
         verdicts
@@ -44,8 +44,7 @@ impl Judge {
 
     /// What the sources are to be asked in the rollout that is open in `state`.
     pub fn queries(&self, state: &State, workload: &Workload, now: Instant) -> Vec<PlannedQuery> {
-        let Some(record) = &state.record else { return Vec::new() };
-        let (Some(open), Some(rollout)) = (&self.open, &record.rollout) else { return Vec::new() };
+        let (Some(open), Some((rollout, stable))) = (&self.open, state.judged()) else { return Vec::new() };
         if open.rollout != rollout.id {
             return Vec::new();
         }
@@ -53,7 +52,7 @@ impl Judge {
             namespace: &workload.namespace,
             workload: &workload.name,
             canary: &rollout.canary,
-            stable: record.stable.as_ref(),
+            stable,
         };
         open.checks.queries(&names, now)
     }
@@ -72,7 +71,7 @@ impl Judge {
 
     /// Another rollout, or another copy of its policy, is judged by other checks.
     fn follow(&mut self, state: &mut State) {
-        let rollout = state.record.as_ref().and_then(|record| record.rollout.as_ref());
+        let rollout = state.judged().map(|(rollout, _)| rollout);
         let same = match (&self.open, rollout) {
             (Some(open), Some(rollout)) => {
                 open.rollout == rollout.id && open.policy == rollout.resolved_policy

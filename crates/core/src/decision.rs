@@ -298,6 +298,13 @@ pub enum Note {
     ReplicasChanged(String),
     /// Somebody else changed the list of released revisions.
     GuardEdited(String),
+    /// What would have happened; the policy only observes.
+    Observed {
+        /// The kind, such as `WouldRollBack`.
+        reason: &'static str,
+        /// What, and why.
+        text: String,
+    },
     /// Extra pods were refused, and the rollout goes on in place.
     SurgeRefused(String),
     /// A rollout or a step waits, and goes on by itself.
@@ -331,6 +338,7 @@ impl Note {
             Self::CommandIgnored(_) => "CommandIgnored",
             Self::ReplicasChanged(_) => "ReplicasChanged",
             Self::GuardEdited(_) => "GuardEdited",
+            Self::Observed { reason, .. } => reason,
             Self::SurgeRefused(_) => "SurgeRefused",
             Self::Waiting(_) => "Waiting",
             Self::Problem(problem) => problem.reason,
@@ -350,6 +358,7 @@ impl Note {
                 | Self::StillRejected(_)
                 | Self::Paused { .. }
                 | Self::CommandIgnored(_)
+                | Self::Observed { reason: "WouldRollBack", .. }
                 | Self::SurgeRefused(_)
                 | Self::GuardEdited(_)
                 | Self::Problem(_)
@@ -416,6 +425,7 @@ impl fmt::Display for Note {
             | Self::CommandIgnored(text)
             | Self::ReplicasChanged(text)
             | Self::GuardEdited(text)
+            | Self::Observed { text, .. }
             | Self::SurgeRefused(text)
             | Self::Waiting(text) => f.write_str(text),
             Self::Problem(problem) => f.write_str(&problem.detail),

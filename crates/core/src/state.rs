@@ -394,6 +394,8 @@ pub struct Memory {
     pub canary_template: Option<Value>,
     /// How long a check has had no data.
     pub no_data: Duration,
+    /// The policy only observes.
+    pub observed: Option<Observed>,
     /// How long extra pods have been refused.
     pub surge_refused_for: Duration,
     /// When a write last came out different.
@@ -425,6 +427,36 @@ pub struct GuardMemory {
     pub put_back: u32,
     /// When that was last done.
     pub put_back_at: Option<Instant>,
+}
+
+/// What is known of a workload whose policy only observes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Observed {
+    /// The revision of which nothing is to be said any more.
+    pub known: Option<Revision>,
+    /// The one that is judged.
+    pub trial: Option<Trial>,
+}
+
+/// A rollout that Kubernetes does by itself, and that is only judged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trial {
+    /// As if it were ours.
+    pub rollout: Rollout,
+    /// What the pods ran before.
+    pub stable: Revision,
+}
+
+/// The rollout that is judged, and the stable revision: the open one, or one that is only observed.
+pub(crate) fn judged<'a>(
+    record: Option<&'a Record>,
+    memory: &'a Memory,
+) -> Option<(&'a Rollout, Option<&'a Revision>)> {
+    if let Some(record) = record {
+        return Some((record.rollout.as_ref()?, record.stable.as_ref()));
+    }
+    let Trial { rollout, stable } = memory.observed.as_ref()?.trial.as_ref()?;
+    Some((rollout, Some(stable)))
 }
 
 /// Why a state annotation can't be used.
@@ -573,6 +605,11 @@ impl State {
         let saved_ms =
             record.as_ref().and_then(|record| record.rollout.as_ref()).map_or(0, Rollout::spent_ms);
         (Self { record, memory: Memory { saved_ms, ..Memory::default() } }, problem)
+    }
+
+    /// The rollout whose pods are judged, and the stable revision: the open one, or one that is only observed.
+    pub fn judged(&self) -> Option<(&Rollout, Option<&Revision>)> {
+        judged(self.record.as_ref(), &self.memory)
     }
 
     /// Tells the engine that a write of its came out different from what was sent.

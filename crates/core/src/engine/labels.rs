@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{sides, turn::Turn};
+use super::{sides_of, turn::Turn};
 use crate::{
     checks::Role,
     decision::Write,
@@ -41,7 +41,9 @@ impl Turn<'_> {
             return;
         }
         let (Some(record), Some(detail)) = (&self.record, self.detail) else { return };
-        let (canary, stable) = if wanted { sides(record, detail) } else { (Vec::new(), Vec::new()) };
+        let open = record.rollout.as_ref().filter(|_| wanted);
+        let (canary, stable) =
+            open.map(|rollout| sides_of(rollout, record.stable.as_ref(), detail)).unwrap_or_default();
         let has = |pods: &[&Pod], uid: &Uid| pods.iter().any(|pod| pod.uid == *uid);
         let role = |pod: &Pod| match () {
             () if has(&canary, &pod.uid) => Some(Role::Canary),

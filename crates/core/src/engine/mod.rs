@@ -14,6 +14,7 @@ mod forward;
 mod guard;
 mod labels;
 mod leave;
+mod observe;
 mod obstacle;
 mod refused;
 mod replicas;
@@ -28,9 +29,9 @@ use crate::{
     checks::{ProbePlan, Verdicts},
     command::Command,
     decision::Decision,
-    facts::{Detail, Facts, Pod, PolicyFact},
+    facts::{Detail, Facts, Pod, PolicyFact, Revision},
     group::MemberFacts,
-    state::{Phase, Record, State},
+    state::{Phase, Record, Rollout, State, Trial},
     time::Now,
 };
 use turn::Turn;
@@ -54,15 +55,25 @@ pub fn step(
     match (&facts.policy, state.record.is_some()) {
         (PolicyFact::None, false) => drop(turn.drop_guard()),
         (PolicyFact::None, true) => turn.leave(),
+        (_, false) if turn.only_observes() => turn.observe_only(),
         (_, false) => turn.opt_in(),
+        (_, true) if turn.is_let_go() => turn.leave(),
         (_, true) => turn.engaged(),
     }
     turn.finish()
 }
 
-/// The canary pods and the stable pods of the open rollout, terminating ones left out.
-pub fn sides<'a>(record: &Record, detail: &'a Detail) -> (Vec<&'a Pod>, Vec<&'a Pod>) {
-    let Some(rollout) = &record.rollout else { return (Vec::new(), Vec::new()) };
+/// The canary pods and the stable pods of the rollout that is judged, terminating ones left out.
+pub fn sides<'a>(state: &State, detail: &'a Detail) -> (Vec<&'a Pod>, Vec<&'a Pod>) {
+    let Some((rollout, stable)) = state.judged() else { return (Vec::new(), Vec::new()) };
+    sides_of(rollout, stable, detail)
+}
+
+fn sides_of<'a>(
+    rollout: &Rollout,
+    stable: Option<&Revision>,
+    detail: &'a Detail,
+) -> (Vec<&'a Pod>, Vec<&'a Pod>) {
     let of = |revision: Option<&crate::facts::Revision>| {
         detail
             .pods
@@ -70,7 +81,7 @@ pub fn sides<'a>(record: &Record, detail: &'a Detail) -> (Vec<&'a Pod>, Vec<&'a 
             .filter(|pod| !pod.terminating && pod.revision.as_ref() == revision)
             .collect::<Vec<_>>()
     };
-    let stable = record.stable.as_ref().map_or_else(Vec::new, |stable| of(Some(stable)));
+    let stable = stable.map_or_else(Vec::new, |stable| of(Some(stable)));
     (of(Some(&rollout.canary)), stable)
 }
 
@@ -110,12 +121,22 @@ impl Turn<'_> {
 
     /// What to probe in the phase that this step leads to.
     fn probe_plan(&self) -> ProbePlan {
-        let (Some(record), Some(detail)) = (&self.record, self.detail) else { return ProbePlan::default() };
-        let Some(rollout) = &record.rollout else { return ProbePlan::default() };
-        if !matches!(record.phase, Phase::Opening | Phase::Baking | Phase::AwaitingApproval) {
-            return ProbePlan::default();
-        }
-        let (canary, stable) = sides(record, detail);
+        let Some(detail) = self.detail else { return ProbePlan::default() };
+        let trial = self.memory.observed.as_ref().and_then(|observed| observed.trial.as_ref());
+        let (rollout, stable) = match (&self.record, trial) {
+            (
+                Some(Record {
+                    phase: Phase::Opening | Phase::Baking | Phase::AwaitingApproval,
+                    rollout: Some(rollout),
+                    stable,
+                    ..
+                }),
+                _,
+            ) => (rollout, stable.as_ref()),
+            (None, Some(Trial { rollout, stable })) => (rollout, Some(stable)),
+            _ => return ProbePlan::default(),
+        };
+        let (canary, stable) = sides_of(rollout, stable, detail);
         let stable: Vec<&Pod> = stable.into_iter().filter(|pod| pod.ready).collect();
         let canary: Vec<&Pod> =
             canary.into_iter().filter(|pod| pod.ready || self.memory.seen_ready.contains(&pod.uid)).collect();

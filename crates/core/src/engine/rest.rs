@@ -6,7 +6,7 @@ use super::turn::{Turn, brief};
 use crate::{
     decision::Note,
     facts::{PolicyFact, Revision, RevisionVerdict},
-    policy::{ClaimUse, Placement, Policy, Strategy},
+    policy::{ClaimUse, Mode, Placement, Policy, Strategy},
     state::{ClaimLedger, Memory, Phase, Rollout},
     strategy::{Plan, compile},
 };
@@ -117,7 +117,11 @@ impl Turn<'_> {
             PolicyFact::Loaded(policy) => policy.clone(),
             PolicyFact::None | PolicyFact::Unusable { .. } => return None,
         };
-        if self.paused() || self.replicas() == 0 || self.workload.revision_history_limit < 2 {
+        if policy.mode == Mode::Observe
+            || self.paused()
+            || self.replicas() == 0
+            || self.workload.revision_history_limit < 2
+        {
             return None;
         }
         let plan = match compile(&policy, self.replicas(), !self.workload.claim_templates.is_empty()) {

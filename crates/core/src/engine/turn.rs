@@ -10,7 +10,7 @@ use crate::{
     facts::{Detail, Facts, PARKED, Pod, PolicyFact, Revision, RevisionFact, Workload},
     group::MemberFacts,
     policy::Policy,
-    state::{Memory, Message, Pause, PauseReason, Record, Rollout, State},
+    state::{Memory, Message, Pause, PauseReason, Record, Rollout, State, judged},
     template,
     time::Now,
 };
@@ -136,10 +136,14 @@ impl<'a> Turn<'a> {
     /// What the checks of the open rollout say; nothing about one that began in this step: the verdicts are about the
     /// one before it.
     pub(super) fn verdicts(&self) -> &'a [Verdict] {
-        let id = |record: &Option<Record>| {
-            record.as_ref().and_then(|record| record.rollout.as_ref()).map(|rollout| rollout.id.clone())
+        let id = |record: &Option<Record>, memory: &Memory| {
+            judged(record.as_ref(), memory).map(|(rollout, _)| rollout.id.clone())
         };
-        if id(&self.before.record) == id(&self.record) { &self.verdicts.0 } else { &[] }
+        if id(&self.before.record, &self.before.memory) == id(&self.record, &self.memory) {
+            &self.verdicts.0
+        } else {
+            &[]
+        }
     }
 
     /// The status speaks of the spec that we see.

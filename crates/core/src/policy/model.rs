@@ -16,6 +16,9 @@ use crate::window::Window;
 pub struct Policy {
     /// The name that the annotation `siskin.dev/policy` refers to.
     pub name: String,
+    /// Whether it decides, or only says what it would have decided.
+    #[serde(default)]
+    pub mode: Mode,
     /// Which pods get the canary revision, and when.
     pub strategy: Strategy,
     /// When rollouts may start and steps may open; none: at any time.

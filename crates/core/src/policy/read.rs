@@ -1,8 +1,8 @@
 //! From the YAML tree to a [`Policy`]: the schema, its defaults and its ranges.
 
 use super::{
-    AfterCompletion, Amount, Batches, Bounds, Canary, ClaimUse, GoDuration, Notify, OnFailure, OnForgotten,
-    OnNoData, OnSurgeRefused, Outcome, Placement, Policy, Readiness, Step, Strategy, Topic,
+    AfterCompletion, Amount, Batches, Bounds, Canary, ClaimUse, GoDuration, Mode, Notify, OnFailure,
+    OnForgotten, OnNoData, OnSurgeRefused, Outcome, Placement, Policy, Readiness, Step, Strategy, Topic,
     read_check::checks, read_window::windows, value,
 };
 use crate::yaml::{Fields, Place, Reader};
@@ -55,6 +55,9 @@ pub fn policy(document: &Reader<'_>) -> Option<Placed> {
         let mut fields = reader.fields()?;
         fields.later("baseline", "rollouts begin with the first step");
         fields.later("hooks", "nothing is called before or after pods change");
+        let mode = fields.or("mode", Mode::Enforce, |it| {
+            it.choice(&[("Enforce", Mode::Enforce), ("Observe", Mode::Observe)], &[])
+        });
         let strategy = fields.required("strategy", "at least `strategy: { type: Canary }`", strategy);
         let windows = fields.or("windows", Vec::new(), windows);
         let bounds = fields.or("bounds", Bounds::default(), bounds);
@@ -63,12 +66,13 @@ pub fn policy(document: &Reader<'_>) -> Option<Placed> {
         let outcome = fields.or("outcome", Outcome::default(), outcome);
         let notify = fields.or("notify", Vec::new(), notify);
         let pod_labels = fields.or("podLabels", false, Reader::bool);
-        Some((strategy?, windows?, bounds?, readiness?, checks?, outcome?, notify?, pod_labels?))
+        Some((mode?, strategy?, windows?, bounds?, readiness?, checks?, outcome?, notify?, pod_labels?))
     });
     header?;
-    let ((name, place), (strategy, windows, bounds, readiness, checks, outcome, notify, pod_labels)) =
+    let ((name, place), (mode, strategy, windows, bounds, readiness, checks, outcome, notify, pod_labels)) =
         (name?, spec?);
-    let policy = Policy { name, strategy, windows, bounds, readiness, checks, outcome, notify, pod_labels };
+    let policy =
+        Policy { name, mode, strategy, windows, bounds, readiness, checks, outcome, notify, pod_labels };
     let size = serde_json::to_string(&policy).map_or(usize::MAX, |json| json.len());
     if size > MAX_SIZE {
         document.refuse(format!(

@@ -20,8 +20,9 @@ pub fn render(policy: &Policy) -> String {
 
 fn spec(out: &mut Writer, policy: &Policy) {
     // Destructured whole, so that a new field is missed by the compiler and not by the reader.
-    let Policy { name: _, strategy, windows, bounds, readiness, checks, outcome, notify, pod_labels } =
+    let Policy { name: _, mode, strategy, windows, bounds, readiness, checks, outcome, notify, pod_labels } =
         policy;
+    out.field("mode", format_args!("{mode:?}"));
     out.section("strategy", |out| match strategy {
         Strategy::Canary(canary) => {
             out.field("type", "Canary");

@@ -77,6 +77,7 @@ fn the_smallest_policy_has_careful_defaults() {
         parsed("  strategy: { type: Canary }\n"),
         Policy {
             name: "p".to_owned(),
+            mode: Mode::Enforce,
             strategy: Strategy::Canary(Canary {
                 placement: Placement::InPlace,
                 steps: vec![first],

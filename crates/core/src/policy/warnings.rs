@@ -7,6 +7,12 @@ use super::{
 /// Sentences for the author of `policy`, in the order of the file.
 pub fn warnings(policy: &Policy) -> Vec<String> {
     let mut warnings = Vec::new();
+    if policy.mode == Mode::Observe {
+        warnings.push(
+            "spec.mode: Observe changes nothing: templates roll as Kubernetes does by itself, good or bad"
+                .to_owned(),
+        );
+    }
     if let Strategy::Canary(canary) = &policy.strategy {
         warnings.extend(
             placement(&canary.placement).map(|text| format!("spec.strategy.canary.placement: {text}")),

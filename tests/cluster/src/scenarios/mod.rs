@@ -13,6 +13,7 @@ mod guarded;
 mod guards;
 mod lists;
 mod messages;
+mod observing;
 mod opting;
 mod pages;
 mod promote;
@@ -222,6 +223,11 @@ pub const ALL: &[Scenario] = &[
     scenario!("leave", adopting::leave, "out by the command line, in the middle and at rest"),
     scenario!("budget", waiting::budget, "three rollouts that may run one at a time", Alone),
     scenario!("window", waiting::window, "a window that is closed, and a freeze when it opens", Alone),
+    scenario!(
+        "observe",
+        observing::bad_version,
+        "an observing policy says that it would roll back, and changes nothing"
+    ),
     scenario!(
         "quota",
         refused::quota,

@@ -11,6 +11,7 @@ mod hold;
 mod labels;
 mod life;
 mod newer;
+mod observe;
 mod obstacle;
 mod opting;
 mod others;

@@ -235,6 +235,7 @@ fn windows() -> impl Strategy<Value = Vec<Window>> {
 prop_compose! {
     fn policy()(
         name in name(),
+        mode in prop_oneof![Just(Mode::Enforce), Just(Mode::Observe)],
         strategy in prop_oneof![
             canary().prop_map(crate::policy::Strategy::Canary),
             batches().prop_map(crate::policy::Strategy::RollingUpdate),
@@ -253,6 +254,7 @@ prop_compose! {
         let (within, max_restarts, pull_error_grace, unschedulable_grace) = readiness;
         Policy {
             name,
+            mode,
             strategy,
             windows,
             bounds: Bounds { max_unavailable: bounds.0, progress_deadline: bounds.1 },

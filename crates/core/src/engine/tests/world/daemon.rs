@@ -52,7 +52,7 @@ impl World {
     }
 
     fn verdicts(&self) -> Verdicts {
-        let Some(rollout) = self.state.record.as_ref().and_then(|record| record.rollout.as_ref()) else {
+        let Some((rollout, _)) = self.state.judged() else {
             return Verdicts::default();
         };
         let pods: Vec<&SimPod> = self
