@@ -54,8 +54,9 @@ impl World {
         let is_canary = record.rollout.as_ref().is_some_and(|rollout| rollout.canary == *revision);
         let may_be_canary = match record.phase {
             Phase::OptingIn | Phase::Installing => true,
-            Phase::Opening | Phase::Baking | Phase::AwaitingApproval => is_canary,
-            Phase::Idle | Phase::Completing | Phase::Reverting | Phase::Undoing => false,
+            // There is an undo for a StatefulSet that was created anew; contested, pods return as they were.
+            Phase::Opening | Phase::Baking | Phase::AwaitingApproval | Phase::Undoing => is_canary,
+            Phase::Idle | Phase::Completing | Phase::Reverting => false,
         };
         assert!(
             is_stable || may_be_canary,
