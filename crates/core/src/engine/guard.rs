@@ -109,20 +109,21 @@ impl Turn<'_> {
         if silence.is_none_or(|silence| silence >= PUT_BACK_EVERY * 2) {
             self.memory.guard.put_back = 0;
         }
-        let edit = format!(
-            "somebody changed siskin-guard-{}, the list of released revisions, to {}; siskin puts {} back",
-            self.workload.name,
-            names(&guard.allowed),
-            names(wanted)
-        );
+        let list = format!("siskin-guard-{}, the list of released revisions", self.workload.name);
+        let wanted = names(wanted);
         if self.memory.guard.put_back == 0 {
-            self.notes.push(Note::GuardEdited(edit.clone()));
+            let found = names(&guard.allowed);
+            self.notes.push(Note::GuardEdited(format!(
+                "somebody changed {list}, to {found}; siskin puts {wanted} back"
+            )));
         }
         if self.memory.guard.put_back >= PUT_BACK_AT_ONCE {
             if self.problem.is_none() {
                 self.report(
                     "GuardContested",
-                    format!("{edit} once a minute, as it is changed again and again"),
+                    format!(
+                        "somebody changes {list}, again and again; siskin puts {wanted} back once a minute"
+                    ),
                 );
             }
             let left = PUT_BACK_EVERY.saturating_sub(silence.unwrap_or_default());
