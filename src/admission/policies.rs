@@ -127,9 +127,68 @@ fn apply(seen: &mut BTreeMap<String, String>, change: Change<Policy>) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use http::{Request, Response};
+    use kube::{Client, client::Body};
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::report::metrics::Metrics;
+
+    /// An API server of Kubernetes 1.35 with the beta on, where we are robin; it lists these policies, or refuses to.
+    fn cluster(validating: Option<Value>) -> Cluster {
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let kind = |name: &str| json!({ "resources": [{ "name": name }] });
+            let path = request.uri().path();
+            let answer = match path.rsplit('/').next().unwrap_or_default() {
+                "selfsubjectreviews" => Some(json!({ "status": { "userInfo": { "username": "robin" } } })),
+                "v1" => Some(kind("validatingadmissionpolicies")),
+                "v1beta1" => Some(kind("mutatingadmissionpolicies")),
+                "mutatingadmissionpolicies" => {
+                    Some(json!({ "metadata": { "resourceVersion": "5" }, "items": [] }))
+                }
+                _ => validating
+                    .clone()
+                    .map(|items| json!({ "metadata": { "resourceVersion": "5" }, "items": items })),
+            };
+            let watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+            async move {
+                if watch {
+                    std::future::pending::<()>().await;
+                }
+                let refusal =
+                    json!({ "kind": "Status", "status": "Failure", "code": 403, "message": "no right" });
+                let (status, body) = answer.map_or((403, refusal), |answer| (200, answer));
+                Response::builder().status(status).body(Body::from(body.to_string().into_bytes()))
+            }
+        });
+        Cluster::with(Client::new(service, "default"), "test", Metrics::default())
+    }
+
+    async fn verdict(validating: Option<Value>) -> Result<String, String> {
+        let identity = Identity::default();
+        let following = follow_identity(cluster(validating), Health::default(), identity.clone());
+        let _ = tokio::time::timeout(Duration::from_secs(1), following).await;
+        identity.verdict()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_the_policies_name_is_compared_with_who_we_are() {
+        let named = |user: &str| json!([{ "metadata": { "name": "siskin-park", "annotations": { SISKIN_USER: user } } }]);
+        let agreed = "siskin is robin, as the admission policies say".to_owned();
+        assert_eq!(verdict(Some(named("robin"))).await, Ok(agreed));
+        let strange = verdict(Some(named("wren"))).await.unwrap_err();
+        assert!(strange.starts_with("siskin is robin, but siskin-park says that it is wren"), "{strange}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn policies_that_may_not_be_read_are_no_reason_to_be_unready() {
+        let told = verdict(None).await.unwrap();
+        assert!(
+            told.starts_with("siskin is robin; whom the admission policies name is not known: "),
+            "{told}"
+        );
+        assert!(told.ends_with("no right"), "{told}");
+    }
 
     fn policy(name: &str, user: Option<&str>) -> Policy {
         let annotations = user.map_or(json!({}), |user| json!({ SISKIN_USER: user }));
