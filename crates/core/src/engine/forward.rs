@@ -408,9 +408,7 @@ impl Turn<'_> {
                     self.outcome(on, Cause::Undecided, PauseReason::NoData, &why, None);
                     return;
                 }
-                // The evidence says for how long, and would be told anew each second.
-                None => self
-                    .report("NoData", format!("check {} has no data; the bake stands still", silent.check)),
+                None => self.report_no_data(&silent),
             }
         }
         let undecided = Duration::from_millis(self.rollout().in_bake_ms);
@@ -424,6 +422,15 @@ impl Turn<'_> {
             let why = format!("step {} found no verdict in time; {}", step.name, open.join("; "));
             self.outcome(outcome.on_undecided, Cause::Undecided, PauseReason::Undecided, &why, None);
         }
+    }
+
+    /// With the evidence as it was first: it says for how long, and would be told anew each second.
+    fn report_no_data(&mut self, silent: &Verdict) {
+        const REASON: &str = "NoData";
+        let begin = format!("check {} has no data; the bake stands still: ", silent.check);
+        let told = self.memory.told.iter().filter_map(|told| told.strip_prefix(REASON)?.strip_prefix(": "));
+        let told = told.filter(|detail| detail.starts_with(&begin)).map(str::to_owned).next();
+        self.report(REASON, told.unwrap_or_else(|| format!("{begin}{}", silent.evidence)));
     }
 
     /// A canary pod was deleted by others: the bake stands still and the step is opened again.

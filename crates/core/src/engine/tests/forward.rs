@@ -201,6 +201,8 @@ fn missing_data_is_told_once() {
     world.run(60);
     assert_eq!(world.problem, Some("NoData"));
     assert_eq!(world.count("NoData"), 1);
+    let told = world.told.iter().find(|note| note.reason() == "NoData").unwrap().to_string();
+    assert!(told.starts_with("check errors has no data; the bake stands still: nothing until "), "{told}");
 }
 
 #[test]
