@@ -113,9 +113,14 @@ fn tell(file: &str, document: &Document, quiet: bool) {
             let receivers =
                 configuration.receivers.iter().map(|receiver| receiver.name.as_str()).collect::<Vec<_>>();
             let sources = configuration.sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>();
+            let class = configuration.class.as_deref();
+            let elects = configuration.leader_election.enabled;
+            let lease = elects.then(|| configuration.leader_election.lease(class));
             println!(
-                "{file}: listens on {}, receivers: {}; sources: {}",
+                "{file}: listens on {}, class: {}, Lease: {}, receivers: {}; sources: {}",
                 configuration.listen,
+                class.unwrap_or("none"),
+                lease.as_deref().unwrap_or("none"),
                 receivers.join(", "),
                 sources.join(", ")
             );

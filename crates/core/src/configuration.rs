@@ -1,20 +1,24 @@
 //! The daemon's configuration file: where it listens, how it logs, whom it can ask and tell.
 
+mod leading;
 mod source;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+pub use leading::LeaderElection;
 pub use source::{Credentials, Source, SourceKind, missing};
 
 use crate::{
     facts::Rules,
     group::MaxParallelRollouts,
-    policy::{Distinct, GoDuration, between, freezes, header, number},
+    policy::{Distinct, GoDuration, between, freezes, header, name, number},
     yaml::{self, Errors, Reader},
 };
 
 /// `kind` of the configuration.
 pub const KIND: &str = "Configuration";
+/// The longest class: it is a part of the Lease's name.
+pub const CLASS: usize = 40;
 
 /// What a daemon is told by its platform team.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +30,10 @@ pub struct Configuration {
     /// Whether a list of released revisions is kept for each workload, by which the pod guard of `deploy/admission`
     /// goes. Default false: it needs rights on `ConfigMaps`.
     pub pod_guard: bool,
+    /// Only workloads whose annotation `siskin.dev/class` is the same are looked after. Default: those without one.
+    pub class: Option<String>,
+    /// Which of several processes works.
+    pub leader_election: LeaderElection,
     /// The receivers that policies name; names are unique.
     pub receivers: Vec<Receiver>,
     /// What holds for every workload. Default: nothing.
@@ -123,6 +131,8 @@ impl Default for Configuration {
             listen: (Ipv4Addr::UNSPECIFIED, 8080).into(),
             log: Log::default(),
             pod_guard: false,
+            class: None,
+            leader_election: LeaderElection::default(),
             receivers: Vec::new(),
             rules: Rules::default(),
             sources: Vec::new(),
@@ -168,6 +178,8 @@ pub(crate) fn read(document: &Reader<'_>) -> Option<Configuration> {
     });
     let log = fields.or("log", default.log, log);
     let pod_guard = fields.or("podGuard", default.pod_guard, Reader::bool);
+    let class = fields.optional("class", |it| name(it, CLASS));
+    let leader_election = fields.or("leaderElection", default.leader_election, leading::read);
     let receivers = fields.or("receivers", Vec::new(), |it| {
         let seen = Distinct::default();
         it.list("a list of receivers", |receiver| self::receiver(receiver, &seen))
@@ -182,6 +194,8 @@ pub(crate) fn read(document: &Reader<'_>) -> Option<Configuration> {
         listen: listen?,
         log: log?,
         pod_guard: pod_guard?,
+        class: class?,
+        leader_election: leader_election?,
         receivers: receivers?,
         sources: sources?,
         rules,

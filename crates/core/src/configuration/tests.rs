@@ -37,6 +37,8 @@ fn a_configuration_is_read() {
             listen: "[::1]:9000".parse().unwrap(),
             log: Log { format: LogFormat::Json, level: LogLevel::Debug },
             pod_guard: true,
+            class: None,
+            leader_election: LeaderElection::default(),
             receivers: vec![receiver("a", a, 5), receiver("b", b, 1)],
             rules: Rules {
                 max_parallel_rollouts: MaxParallelRollouts { total: Some(5), per_namespace: Some(1) },

@@ -29,7 +29,7 @@ pub use warnings::warnings;
 pub(crate) use library::repeated;
 pub(crate) use read::{KIND, Placed, header, policy as read_policy};
 pub(crate) use read_window::freezes;
-pub(crate) use value::{Distinct, between, number};
+pub(crate) use value::{Distinct, between, name, number};
 
 use crate::yaml::{self, Errors};
 
