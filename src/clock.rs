@@ -1,19 +1,33 @@
 //! The only place that reads clocks; everything else gets time as a value.
 
-use std::{sync::LazyLock, time};
+use std::{sync::LazyLock, time::Duration};
 
 use siskin_core::time::{Instant, Now, Wall};
 
-static START: LazyLock<time::Instant> = LazyLock::new(time::Instant::now);
+static START: LazyLock<Duration> = LazyLock::new(since_boot);
 
 /// Both clocks at one moment.
 pub fn now() -> Now {
-    Now { mono: Instant(START.elapsed()), wall: wall() }
+    Now { mono: mono(), wall: wall() }
 }
 
 /// The monotonic clock alone.
 pub fn mono() -> Instant {
-    Instant(START.elapsed())
+    let start = *START;
+    Instant(since_boot().saturating_sub(start))
+}
+
+/// Counts on while the machine is suspended, as the Lease of others does and `std::time::Instant` doesn't.
+#[cfg(target_os = "linux")]
+fn since_boot() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or_default())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn since_boot() -> Duration {
+    static FIRST: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
+    FIRST.elapsed()
 }
 
 /// The wall clock alone.

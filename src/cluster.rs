@@ -4,6 +4,7 @@
 //! is always to read again and decide again.
 
 mod dry_run;
+mod leading;
 mod review;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -21,7 +22,10 @@ use siskin_core::facts::Uid;
 use tokio::sync::Semaphore;
 
 pub use self::review::Question;
-use crate::report::metrics::{Metrics, REQUESTS};
+use crate::{
+    lease::Leadership,
+    report::metrics::{Metrics, REQUESTS},
+};
 
 /// The manager of every field that the daemon writes.
 pub const FIELD_MANAGER: &str = "siskin";
@@ -31,6 +35,7 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Each call under way has a connection of its own (HTTP/1), which stays open for a while: these bound both at a
 /// start with many workloads. Writes don't wait for reads; a hundred rollbacks at once are still sent in 0.1 s.
+/// The Lease waits for neither.
 const READS: usize = 8;
 const WRITES: usize = 16;
 
@@ -81,6 +86,12 @@ pub enum Error {
         /// The API server's text.
         message: String,
     },
+    /// Only the leader writes, and this process isn't the leader any more.
+    #[error("{call}: not sent, as another process may lead by now")]
+    NotLeading {
+        /// What was wanted.
+        call: String,
+    },
     /// There was no usable answer.
     #[error("{call}: {source}")]
     Failed {
@@ -102,7 +113,7 @@ impl Error {
     fn code(&self) -> Option<u16> {
         match self {
             Self::Refused { code, .. } => Some(*code),
-            Self::Timeout { .. } | Self::Failed { .. } => None,
+            Self::Timeout { .. } | Self::NotLeading { .. } | Self::Failed { .. } => None,
         }
     }
 
@@ -131,6 +142,11 @@ impl Error {
         matches!(self, Self::Refused { message, .. } if message.contains("because it is being terminated"))
     }
 
+    /// It was not sent, as this process doesn't lead any more.
+    pub fn is_not_leading(&self) -> bool {
+        matches!(self, Self::NotLeading { .. })
+    }
+
     /// The resourceVersion of a watch or a page is too old.
     pub fn is_expired(&self) -> bool {
         self.code() == Some(410)
@@ -149,8 +165,11 @@ impl Error {
             Some(401 | 403) => "forbidden",
             Some(422 | 400) => "invalid",
             Some(_) => "error",
-            None if matches!(self, Self::Timeout { .. }) => "timeout",
-            None => "unreachable",
+            None => match self {
+                Self::Timeout { .. } => "timeout",
+                Self::NotLeading { .. } => "not_leading",
+                Self::Refused { .. } | Self::Failed { .. } => "unreachable",
+            },
         }
     }
 }
@@ -184,6 +203,8 @@ pub enum Resource {
     MutatingPolicies,
     /// `MutatingAdmissionPolicies`, their beta (Kubernetes 1.34 and 1.35).
     MutatingPoliciesBeta,
+    /// Leases.
+    Leases,
 }
 
 impl Resource {
@@ -202,6 +223,7 @@ impl Resource {
             Self::PodDisruptionBudgets => "apis/policy/v1",
             Self::HorizontalPodAutoscalers => "apis/autoscaling/v2",
             Self::Events => "apis/events.k8s.io/v1",
+            Self::Leases => "apis/coordination.k8s.io/v1",
             Self::ValidatingPolicies | Self::MutatingPolicies => "apis/admissionregistration.k8s.io/v1",
             Self::MutatingPoliciesBeta => "apis/admissionregistration.k8s.io/v1beta1",
         }
@@ -220,6 +242,7 @@ impl Resource {
             Self::Services => "services",
             Self::PodDisruptionBudgets => "poddisruptionbudgets",
             Self::HorizontalPodAutoscalers => "horizontalpodautoscalers",
+            Self::Leases => "leases",
             Self::ValidatingPolicies => "validatingadmissionpolicies",
             Self::MutatingPolicies | Self::MutatingPoliciesBeta => "mutatingadmissionpolicies",
         }
@@ -239,7 +262,13 @@ impl Resource {
             Self::HorizontalPodAutoscalers => "HorizontalPodAutoscaler",
             Self::ValidatingPolicies => "ValidatingAdmissionPolicy",
             Self::MutatingPolicies | Self::MutatingPoliciesBeta => "MutatingAdmissionPolicy",
+            Self::Leases => "Lease",
         }
+    }
+
+    /// Events tell of what has happened, and the Lease is how a process becomes the leader.
+    fn written_by_the_leader_only(self) -> bool {
+        !matches!(self, Self::Events | Self::Leases)
     }
 }
 
@@ -261,6 +290,14 @@ pub struct Scope {
     pub namespace: Option<String>,
     /// A label selector, or everything.
     pub selector: Option<String>,
+    /// The one object of this name, or all.
+    pub name: Option<String>,
+}
+
+impl Scope {
+    fn field_selector(&self) -> Option<String> {
+        self.name.as_ref().map(|name| format!("metadata.name={name}"))
+    }
 }
 
 /// A whole list and the moment it shows.
@@ -295,6 +332,8 @@ pub struct Cluster {
     metrics: Metrics,
     reads: Arc<Semaphore>,
     writes: Arc<Semaphore>,
+    leases: Arc<Semaphore>,
+    leadership: Leadership,
 }
 
 impl Cluster {
@@ -322,6 +361,8 @@ impl Cluster {
             metrics,
             reads: Arc::new(Semaphore::new(READS)),
             writes: Arc::new(Semaphore::new(WRITES)),
+            leases: Arc::new(Semaphore::new(1)),
+            leadership: Leadership::Always,
         }
     }
 
@@ -340,7 +381,8 @@ impl Cluster {
         let call = format!("read {} {namespace}/{name}", resource.singular());
         let request =
             Request::new(resource.path(Some(namespace))).get(name, &kube::api::GetParams::default());
-        self.call(&self.reads, call, request).await
+        let lane = if resource == Resource::Leases { &self.leases } else { &self.reads };
+        self.call(lane, call, request).await
     }
 
     /// Reads all objects of a scope from the quorum, page by page.
@@ -368,8 +410,12 @@ impl Cluster {
         list: impl Fn(&Request, &ListParams) -> Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<Listed<T>, Error> {
         let request = Request::new(scope.resource.path(scope.namespace.as_deref()));
-        let mut params =
-            ListParams { label_selector: scope.selector.clone(), ..ListParams::default() }.limit(PAGE);
+        let mut params = ListParams {
+            label_selector: scope.selector.clone(),
+            field_selector: scope.field_selector(),
+            ..ListParams::default()
+        }
+        .limit(PAGE);
         let mut listed = Listed { items: Vec::new(), resource_version: String::new() };
         loop {
             let call = format!("list {}", scope.resource.plural());
@@ -396,6 +442,7 @@ impl Cluster {
         let call = format!("watch {}", scope.resource.plural());
         let params = WatchParams {
             label_selector: scope.selector.clone(),
+            field_selector: scope.field_selector(),
             timeout: Some(seconds),
             bookmarks: true,
             ..WatchParams::default()
@@ -422,7 +469,7 @@ impl Cluster {
         let call = format!("patch {} {namespace}/{name}", resource.singular());
         let params = PatchParams { field_manager: Some(self.manager.to_owned()), ..PatchParams::default() };
         let request = Request::new(resource.path(Some(namespace))).patch(name, &params, &Patch::Merge(body));
-        self.call(&self.writes, call, request).await
+        self.write(resource, call, request).await
     }
 
     /// Deletes the object of this name if it is still the one that was seen.
@@ -440,7 +487,7 @@ impl Cluster {
         };
         let params = DeleteParams::default().preconditions(Preconditions { uid, resource_version });
         let request = Request::new(resource.path(Some(namespace))).delete(name, &params);
-        self.call::<serde::de::IgnoredAny>(&self.writes, call, request).await.map(drop)
+        self.write::<serde::de::IgnoredAny>(resource, call, request).await.map(drop)
     }
 
     /// Creates an object and gives it as it is then.
@@ -454,7 +501,7 @@ impl Cluster {
         let params = PostParams { field_manager: Some(self.manager.to_owned()), ..PostParams::default() };
         let request =
             Request::new(resource.path(Some(namespace))).create(&params, body.to_string().into_bytes());
-        self.call(&self.writes, call, request).await
+        self.write(resource, call, request).await
     }
 
     /// Whether the API server knows a resource.

@@ -7,6 +7,7 @@ mod cli;
 mod clock;
 mod cluster;
 mod drive;
+mod lease;
 mod policies;
 mod probe;
 mod report;

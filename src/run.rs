@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use siskin_core::{
-    configuration::{self, Configuration},
+    configuration::{self, Configuration, LeaderElection},
     policy::Library,
 };
 use tokio::{
@@ -18,6 +18,7 @@ use crate::{
     admission::policies::follow_identity,
     cluster::{Access, AccessError, Cluster, FIELD_MANAGER, Resource, Scope},
     drive::{Context, Fleet, Members, Seen},
+    lease::{self, Election, Leadership},
     policies,
     report::{events::Events, logs, messages::Messenger, metrics::Metrics},
     server::{self, Pages, health::Health},
@@ -46,6 +47,10 @@ pub struct Run {
     /// Where /healthz, /readyz and /metrics are; goes before the configuration
     #[arg(long, value_name = "ADDRESS", env = "SISKIN_LISTEN")]
     pub listen: Option<SocketAddr>,
+    /// Whether to work only as the leader of several processes; goes before the configuration. With `false` this must be
+    /// the only process, as on a developer's machine
+    #[arg(long, value_name = "BOOL")]
+    pub leader_elect: Option<bool>,
 }
 
 /// Why the daemon can't start.
@@ -87,12 +92,23 @@ pub enum RunError {
 }
 
 /// Runs the daemon until SIGTERM or SIGINT, or until it is of no use any more.
-pub async fn run(access: &Access, Run { config, policies, namespaces, listen }: Run) -> Result<(), RunError> {
+pub async fn run(access: &Access, run: Run) -> Result<(), RunError> {
+    let Run { config, policies, namespaces, listen, leader_elect } = run;
     let configuration = configuration(config)?;
-    logs::start(configuration.log);
+    let Configuration {
+        listen: configured,
+        log,
+        pod_guard,
+        class,
+        leader_election,
+        receivers,
+        rules,
+        sources,
+    } = configuration;
+    logs::start(log);
     let (health, metrics) = (Health::default(), Metrics::default());
     let cluster = Cluster::new(access, FIELD_MANAGER, metrics.clone()).await?;
-    let address = listen.unwrap_or(configuration.listen);
+    let address = listen.unwrap_or(configured);
     let listener = server::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signal)?;
@@ -110,16 +126,27 @@ pub async fn run(access: &Access, Run { config, policies, namespaces, listen }: 
     // A workload must not be told that its policy is unknown only because it isn't read yet.
     let _ = loaded.changed().await;
 
+    let elects = leader_elect.unwrap_or(leader_election.enabled);
+    let elected = elects.then(|| stand(&cluster, &health, &metrics, &leader_election, class.as_deref()));
+    let (mut election, leadership) =
+        elected.map_or((None, Leadership::Always), |(one, led)| (Some(one), led));
+    let cluster = cluster.led_by(leadership.clone());
+
     let (saw, changes) = mpsc::unbounded_channel();
     let mut watches = JoinSet::new();
     let scopes = scopes(namespaces);
-    let members = Members::new(configuration.rules.max_parallel_rollouts, &scopes);
-    let guards = configuration.pod_guard.then(Guards::default);
+    let members = Members::new(rules.max_parallel_rollouts, &scopes);
+    let guards = pod_guard.then(Guards::default);
     for namespace in scopes {
         if let Some(guards) = &guards {
             watches.spawn(follow_guards(&cluster, &health, namespace.clone(), guards.clone()));
         }
-        let scope = Scope { resource: Resource::StatefulSets, namespace: namespace.clone(), selector: None };
+        let scope = Scope {
+            resource: Resource::StatefulSets,
+            namespace: namespace.clone(),
+            selector: None,
+            name: None,
+        };
         let of = namespace
             .as_ref()
             .map_or_else(|| "statefulsets".to_owned(), |name| format!("statefulsets of {name}"));
@@ -135,22 +162,24 @@ pub async fn run(access: &Access, Run { config, policies, namespaces, listen }: 
         act: Act::new(cluster.clone(), metrics.clone(), Kill::from_env()),
         policies: in_force,
         members,
-        rules: configuration.rules,
-        sources: configuration.sources.into(),
+        rules,
+        sources: sources.into(),
         events: Events::start(cluster.clone(), metrics.clone()),
-        messenger: Messenger::start(configuration.receivers, &metrics),
+        messenger: Messenger::start(receivers, &metrics),
         cluster,
         metrics,
         health,
         guards,
         stop,
+        class,
+        leadership,
     });
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, "siskin runs");
     let mut working = tokio::spawn(fleet.run(changes));
     let end = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
-        defect = defect(&mut working, &mut watches) => Err(defect),
+        defect = defect(&mut working, &mut watches, election.as_mut()) => Err(defect),
     };
     match &end {
         Ok(()) => tracing::info!("siskin ends"),
@@ -159,8 +188,24 @@ pub async fn run(access: &Access, Run { config, policies, namespaces, listen }: 
     stopping.send_replace(true);
     if !working.is_finished() && tokio::time::timeout(LAST_WRITES, working).await.is_err() {
         tracing::warn!("a write is still under way; it will be read back by the next process");
+    } else if let Some(election) = election {
+        election.release().await;
     }
     end
+}
+
+/// Stands for election by the Lease of this installation.
+fn stand(
+    cluster: &Cluster,
+    health: &Health,
+    metrics: &Metrics,
+    election: &LeaderElection,
+    class: Option<&str>,
+) -> (Election, Leadership) {
+    let namespace = election.namespace.clone().unwrap_or_else(|| cluster.default_namespace().to_owned());
+    let (name, identity) = (election.lease(class), lease::identity());
+    tracing::info!(lease = format!("{namespace}/{name}"), identity, "stands for election");
+    Election::start(cluster, health, metrics, (namespace, name), identity, election.timing)
 }
 
 /// Watches the lists of released revisions in one namespace, or in all.
@@ -171,7 +216,7 @@ fn follow_guards(
     guards: Guards,
 ) -> impl Future<Output = ()> + use<> {
     let selector = Some(guards::SELECTOR.to_owned());
-    let scope = Scope { resource: Resource::ConfigMaps, namespace: namespace.clone(), selector };
+    let scope = Scope { resource: Resource::ConfigMaps, namespace: namespace.clone(), selector, name: None };
     let of = namespace
         .as_ref()
         .map_or_else(|| "pod guard lists".to_owned(), |name| format!("pod guard lists of {name}"));
@@ -181,13 +226,24 @@ fn follow_guards(
 }
 
 /// Waits for the end of a task that should have none.
-async fn defect(working: &mut JoinHandle<()>, watches: &mut JoinSet<()>) -> RunError {
+async fn defect(
+    working: &mut JoinHandle<()>,
+    watches: &mut JoinSet<()>,
+    election: Option<&mut Election>,
+) -> RunError {
     let why = |ended: Result<(), JoinError>| {
         ended.map_or_else(|error| error.to_string(), |()| "it returned".to_owned())
+    };
+    let elected = async {
+        match election {
+            Some(election) => election.ended().await,
+            None => std::future::pending().await,
+        }
     };
     tokio::select! {
         ended = working => RunError::Ended { task: "the work on all workloads", why: why(ended) },
         Some(ended) = watches.join_next() => RunError::Ended { task: "a watch of StatefulSets", why: why(ended) },
+        ended = elected => RunError::Ended { task: "the election of a leader", why: why(ended) },
     }
 }
 
@@ -223,7 +279,7 @@ mod tests {
     async fn the_end_of_the_work_is_a_defect() {
         let (mut working, mut watches) = (tokio::spawn(async {}), JoinSet::new());
         watches.spawn(pending());
-        let error = defect(&mut working, &mut watches).await.to_string();
+        let error = defect(&mut working, &mut watches, None).await.to_string();
         assert!(error.contains("all workloads") && error.contains("it returned"), "{error}");
     }
 
@@ -232,7 +288,7 @@ mod tests {
         let (mut working, mut watches) = (tokio::spawn(pending()), JoinSet::new());
         watches.spawn(pending());
         watches.spawn(async { panic!("out of luck") });
-        let error = defect(&mut working, &mut watches).await.to_string();
+        let error = defect(&mut working, &mut watches, None).await.to_string();
         assert!(error.contains("a watch of StatefulSets") && error.contains("out of luck"), "{error}");
     }
 }

@@ -111,7 +111,7 @@ async fn follow_policies(cluster: &Cluster, health: &Health, identity: &Identity
 }
 
 fn everywhere(resource: Resource) -> Scope {
-    Scope { resource, namespace: None, selector: None }
+    Scope { resource, namespace: None, selector: None, name: None }
 }
 
 fn apply(seen: &mut BTreeMap<String, String>, change: Change<Policy>) {

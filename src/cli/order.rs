@@ -231,6 +231,7 @@ async fn rejecting_rollout(found: &Found) -> Result<Option<(Revision, String)>, 
         resource: Resource::ControllerRevisions,
         namespace: Some(workload.namespace.clone()),
         selector: Some(found.managed.selector.clone()),
+        name: None,
     };
     let listed = found.cluster.list::<ControllerRevision>(&scope).await?;
     let revisions: Vec<RevisionFact> =

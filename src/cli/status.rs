@@ -42,6 +42,7 @@ pub async fn pods(found: &Found) -> Result<Vec<Pod>, Error> {
         resource: Resource::Pods,
         namespace: Some(workload.namespace.clone()),
         selector: Some(found.managed.selector.clone()),
+        name: None,
     };
     let listed = found.cluster.list::<OwnedPod>(&scope).await?;
     let mut pods: Vec<Pod> = listed

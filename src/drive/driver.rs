@@ -17,7 +17,7 @@ use siskin_core::{
     engine,
     facts::{Facts, Workload},
     group::Standing,
-    state::{Record, State},
+    state::{Phase, Record, State},
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -143,6 +143,9 @@ impl Driver {
             managed,
         };
         driver.load();
+        // The watch may be behind what another leader wrote. A wrong view of a workload at rest leads to a write of the
+        // StatefulSet first, which is refused then; of another one it could lead to deletes.
+        driver.unsure = driver.state.record.as_ref().is_some_and(|record| record.phase != Phase::Idle);
         driver
     }
 
@@ -395,12 +398,15 @@ impl Driver {
     fn failed(&mut self, write: &Write, error: &WriteError) {
         let guard = matches!(write, Write::Guard { .. });
         let told = !matches!(error, WriteError::Api(error)
-            if error.is_conflict() || error.is_terminating() || guard && error.is_not_found());
+            if error.is_conflict()
+                || error.is_not_leading()
+                || error.is_terminating()
+                || guard && error.is_not_found());
         if told {
             tracing::warn!(write = kind(write), %error, "a write failed");
             self.trouble(Trouble::WriteFailed(kind(write)), error.to_string());
         } else {
-            tracing::debug!(write = kind(write), %error, "somebody else wrote first");
+            tracing::debug!(write = kind(write), %error, "not written");
         }
         if error.is_refusal() {
             self.context.members.gave_up(&self.key, &self.state);

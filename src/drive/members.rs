@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use siskin_core::{
@@ -15,7 +15,7 @@ use siskin_core::{
 };
 use tokio::sync::watch;
 
-use crate::watch::statefulsets::{Key, StatefulSet};
+use crate::watch::statefulsets::{Key, Managed, StatefulSet};
 
 /// Where each workload stands.
 pub struct Members {
@@ -52,12 +52,17 @@ impl Members {
             namespace.is_none_or(|namespace| workload.split_once('/').is_some_and(|(of, _)| of == namespace))
         };
         table.retain(|workload, _| !covered(workload));
-        table.extend(all.iter().filter_map(|set| {
-            let record = Record::read(&set.managed.as_ref()?.workload).ok().flatten();
-            Some((set.key.to_string(), record.map_or(Standing::Resting, |record| record.standing())))
-        }));
+        table.extend(all.iter().filter_map(|set| Some(read(&set.key, set.managed.as_ref()?))));
         drop(table);
         self.changed.send_replace(());
+    }
+
+    /// Takes over the states of these workloads, which another process has worked on until now.
+    pub fn known<'a>(&self, workloads: impl Iterator<Item = (&'a Key, Arc<Managed>)>) {
+        if self.limited {
+            self.table().extend(workloads.map(|(key, managed)| read(key, &managed)));
+            self.changed.send_replace(());
+        }
     }
 
     /// Lets a worker decide by what the others do, and takes over what it decides before anybody else looks.
@@ -108,6 +113,12 @@ impl Members {
 /// What a state means to others.
 pub fn standing(state: &State) -> Standing {
     state.record.as_ref().map_or(Standing::Resting, Record::standing)
+}
+
+/// The entry of a workload as its state says.
+fn read(key: &Key, managed: &Managed) -> (String, Standing) {
+    let record = Record::read(&managed.workload).ok().flatten();
+    (key.to_string(), record.map_or(Standing::Resting, |record| record.standing()))
 }
 
 /// The entry for all workloads of a namespace that isn't listed yet.

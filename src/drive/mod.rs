@@ -27,6 +27,7 @@ pub use self::members::Members;
 use crate::{
     act::Act,
     cluster::Cluster,
+    lease::Leadership,
     policies::Policies,
     probe::Sources,
     report::{
@@ -71,6 +72,10 @@ pub struct Context {
     pub guards: Option<Guards>,
     /// Becomes true when the process ends.
     pub stop: watch::Receiver<bool>,
+    /// The class of the workloads that are looked after; `None`: those without one.
+    pub class: Option<String>,
+    /// Workers work only while this process leads.
+    pub leadership: Leadership,
 }
 
 /// A change of `StatefulSets` in one namespace, or in all.
@@ -81,16 +86,17 @@ pub struct Seen {
     pub change: Change<StatefulSet>,
 }
 
-/// Where a worker gets its workload from. Without it the worker ends.
+/// A workload as it is known, and where its worker gets it from. Without it the worker ends.
 struct Seat {
-    /// The worker: an older one of the same workload may still be ending.
-    worker: Id,
+    /// The worker: an older one of the same workload may still be ending. A standby has none.
+    worker: Option<Id>,
     inbox: watch::Sender<Arc<Managed>>,
 }
 
-/// The workers of all workloads.
+/// All workloads, and their workers while this process leads.
 pub struct Fleet {
     context: Arc<Context>,
+    leads: bool,
     seats: BTreeMap<Key, Seat>,
     workers: JoinSet<()>,
     names: HashMap<Id, Key>,
@@ -101,6 +107,7 @@ impl Fleet {
     pub fn new(context: Context) -> Self {
         Self {
             context: Arc::new(context),
+            leads: false,
             seats: BTreeMap::new(),
             workers: JoinSet::new(),
             names: HashMap::new(),
@@ -110,10 +117,12 @@ impl Fleet {
     /// Hands changes to workers until the process is to end; then waits until each has ended the write under way.
     pub async fn run(mut self, mut changes: mpsc::UnboundedReceiver<Seen>) {
         let mut stop = self.context.stop.clone();
+        let mut leadership = self.context.leadership.clone();
         loop {
             tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = over(&mut stop) => break,
+                leads = leadership.turned(self.leads) => if leads { self.begin() } else { self.end().await },
                 Some(ended) = self.workers.join_next_with_id() => self.ended(ended),
                 Some(seen) = changes.recv() => self.see(seen),
                 else => break,
@@ -123,9 +132,33 @@ impl Fleet {
         while self.workers.join_next().await.is_some() {}
     }
 
+    /// This process leads from now on: every workload gets a worker.
+    fn begin(&mut self) {
+        self.leads = true;
+        let workloads = self.seats.iter().map(|(key, seat)| (key, seat.inbox.borrow().clone()));
+        self.context.members.known(workloads);
+        let keys: Vec<Key> = self.seats.keys().cloned().collect();
+        for key in keys {
+            self.work(&key, Duration::ZERO);
+        }
+    }
+
+    /// Another process may lead: nothing is ended in good order, as there is no time for it.
+    async fn end(&mut self) {
+        self.leads = false;
+        self.workers.shutdown().await;
+        self.names.clear();
+        for seat in self.seats.values_mut() {
+            seat.worker = None;
+        }
+    }
+
     fn see(&mut self, Seen { namespace, change }: Seen) {
         match change {
-            Change::All(all) => {
+            Change::All(mut all) => {
+                for set in &mut all {
+                    self.leave_to_others(set);
+                }
                 let there: std::collections::BTreeSet<&Key> = all.iter().map(|set| &set.key).collect();
                 let stays = |key: &Key| {
                     namespace.as_ref().is_some_and(|namespace| *namespace != key.namespace)
@@ -137,16 +170,29 @@ impl Fleet {
                     self.put(set);
                 }
             }
-            Change::Put(set) => self.put(set),
+            Change::Put(mut set) => {
+                self.leave_to_others(&mut set);
+                self.put(set);
+            }
             Change::Gone(set) => self.leave(&set.key),
         }
+    }
+
+    /// A workload of another class is as good as one that isn't opted in.
+    fn leave_to_others(&self, set: &mut StatefulSet) {
+        let class = self.context.class.as_deref();
+        set.managed.take_if(|managed| managed.workload.class() != class);
     }
 
     fn put(&mut self, StatefulSet { key, managed, .. }: StatefulSet) {
         match (managed, self.seats.get(&key)) {
             (None, _) => self.leave(&key),
             (Some(managed), Some(seat)) => drop(seat.inbox.send_replace(managed)),
-            (Some(managed), None) => self.seat(key, managed, Duration::ZERO),
+            (Some(managed), None) => {
+                let seat = Seat { worker: None, inbox: watch::Sender::new(managed) };
+                self.seats.insert(key.clone(), seat);
+                self.work(&key, Duration::ZERO);
+            }
         }
     }
 
@@ -155,17 +201,18 @@ impl Fleet {
         self.context.members.left(key);
     }
 
-    fn seat(&mut self, key: Key, managed: Arc<Managed>, delay: Duration) {
-        let (tell, inbox) = watch::channel(managed);
+    /// Gives a workload a worker that begins after `delay`, if this process leads.
+    fn work(&mut self, key: &Key, delay: Duration) {
+        let Some(seat) = self.seats.get_mut(key).filter(|_| self.leads) else { return };
         let span = tracing::info_span!("workload", namespace = key.namespace, name = key.name);
-        let (context, of) = (self.context.clone(), key.clone());
+        let (context, of, inbox) = (self.context.clone(), key.clone(), seat.inbox.subscribe());
         let worker = async move {
             tokio::time::sleep(delay).await;
             driver::Driver::new(context, of, inbox).run().await;
         };
         let worker = self.workers.spawn(worker.instrument(span)).id();
         self.names.insert(worker, key.clone());
-        self.seats.insert(key, Seat { worker, inbox: tell });
+        seat.worker = Some(worker);
     }
 
     fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {
@@ -177,9 +224,13 @@ impl Fleet {
         let Err(error) = ended else { return };
         tracing::error!(workload = %key, %error, "a worker ended by a defect; it begins again");
         self.context.metrics.count(&PANICS, &[]);
-        if let Some(seat) = self.seats.get(&key).filter(|seat| seat.worker == id) {
-            let managed = seat.inbox.borrow().clone();
-            self.seat(key, managed, AFTER_PANIC);
+        if self.seats.get(&key).is_some_and(|seat| seat.worker == Some(id)) {
+            self.work(&key, AFTER_PANIC);
         }
     }
+}
+
+/// Waits for the end of the process.
+async fn over(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }

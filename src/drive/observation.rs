@@ -92,6 +92,7 @@ impl Observation {
             resource,
             namespace: Some(key.namespace.clone()),
             selector: Some(managed.selector.clone()),
+            name: None,
         };
         let (tell, pods) = watch::channel(None);
         let age = health.watch(format!("pods of {key}"), false);

@@ -8,14 +8,15 @@ use std::{
 use http::{Method, Request, Response};
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
-use siskin_core::{facts::Rules, group::MaxParallelRollouts, policy::Library};
-use tokio::sync::watch;
+use siskin_core::{facts::Rules, group::MaxParallelRollouts, policy::Library, time::Instant};
+use tokio::sync::{mpsc, watch};
 
-use super::{Context, Members, driver::Driver, observation::Observation};
+use super::{Context, Fleet, Members, Seen, driver::Driver, observation::Observation};
 use crate::{
     act::{Act, Kill},
     clock,
     cluster::Cluster,
+    lease::Leadership,
     report::{events::Events, messages::Messenger, metrics::Metrics},
     server::health::Health,
     watch::{
@@ -85,11 +86,7 @@ fn key() -> Key {
 }
 
 /// What a worker needs; the sender ends it.
-fn context(
-    server: &Refusing,
-    metrics: &Metrics,
-    guards: Option<Guards>,
-) -> (Arc<Context>, watch::Sender<bool>) {
+fn context(server: &Refusing, metrics: &Metrics, guards: Option<Guards>) -> (Context, watch::Sender<bool>) {
     let cluster = server.cluster(metrics);
     let (stopping, stop) = watch::channel(false);
     let (_library, policies) = watch::channel(Arc::new(Library::default()));
@@ -106,8 +103,10 @@ fn context(
         health: Health::default(),
         guards,
         stop,
+        class: None,
+        leadership: Leadership::Always,
     };
-    (Arc::new(context), stopping)
+    (context, stopping)
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,7 +114,7 @@ async fn nothing_is_done_before_the_lists_of_released_revisions_are_listed() {
     let (server, metrics, guards) = (Refusing::default(), Metrics::default(), Guards::default());
     let (context, _stopping) = context(&server, &metrics, Some(guards.clone()));
     let (_inbox, seen) = watch::channel(Arc::new(managed()));
-    let working = tokio::spawn(Driver::new(context, key(), seen).run());
+    let working = tokio::spawn(Driver::new(Arc::new(context), key(), seen).run());
     tokio::time::sleep(Duration::from_mins(5)).await;
     assert_eq!(*server.patches.lock().unwrap(), 0);
     guards.see(None, Change::All(Vec::new()));
@@ -129,7 +128,7 @@ async fn a_write_that_is_refused_again_and_again_is_told_once() {
     let (server, metrics) = (Refusing::default(), Metrics::default());
     let (context, _stopping) = context(&server, &metrics, None);
     let (_inbox, seen) = watch::channel(Arc::new(managed()));
-    let working = tokio::spawn(Driver::new(context, key(), seen).run());
+    let working = tokio::spawn(Driver::new(Arc::new(context), key(), seen).run());
     tokio::time::sleep(Duration::from_mins(5)).await;
     assert!(*server.patches.lock().unwrap() > 5);
     let events = server.events.lock().unwrap().clone();
@@ -139,6 +138,53 @@ async fn a_write_that_is_refused_again_and_again_is_told_once() {
     let problem = "siskin_workload_problem{namespace=\"payments\",workload=\"db\",reason=\"WriteFailed\"} 1";
     assert!(metrics.render(&[]).contains(problem));
     working.abort();
+}
+
+/// A fleet that has seen the workload `db` of this class, and what tells it until when it leads.
+fn fleet(server: &Refusing, metrics: &Metrics, class: Option<&str>) -> watch::Sender<Instant> {
+    let (tell, until) = watch::channel(Instant::default());
+    let leadership = Leadership::Elected { until, grace: Duration::from_secs(5) };
+    let mut set = statefulset();
+    if let Some(class) = class {
+        set["metadata"]["annotations"]["siskin.dev/class"] = json!(class);
+    }
+    let (saw, changes) = mpsc::unbounded_channel();
+    let change = Change::All(vec![serde_json::from_value(set).unwrap()]);
+    saw.send(Seen { namespace: None, change }).unwrap();
+    let (context, stopping) = context(server, metrics, None);
+    let fleet = Fleet::new(Context { leadership, ..context });
+    tokio::spawn(async move {
+        fleet.run(changes).await;
+        drop((saw, stopping));
+    });
+    tell
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_standby_writes_nothing_and_works_only_as_long_as_it_leads() {
+    let (server, metrics) = (Refusing::default(), Metrics::default());
+    let tell = fleet(&server, &metrics, None);
+    let patches = || *server.patches.lock().unwrap();
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    assert_eq!(patches(), 0);
+    tell.send_replace(clock::mono() + Duration::from_hours(1));
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    assert!(patches() > 5);
+    tell.send_replace(Instant::default());
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let written = patches();
+    assert!(!metrics.render(&[]).contains("workload=\"db\""), "its series are the leader's");
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    assert_eq!(patches(), written);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workload_of_another_class_is_none_of_our_business() {
+    let (server, metrics) = (Refusing::default(), Metrics::default());
+    let tell = fleet(&server, &metrics, Some("blue"));
+    tell.send_replace(clock::mono() + Duration::from_hours(1));
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    assert_eq!(*server.patches.lock().unwrap(), 0);
 }
 
 #[tokio::test]

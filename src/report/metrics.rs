@@ -39,6 +39,9 @@ pub static POLICY_ERRORS: Family =
 /// Its watches.
 pub static WATCH_AGE: Family =
     gauge("siskin_watch_age_seconds", "Time since the API server last showed that a watch is current.");
+/// Its part in the election.
+pub static LEADER: Family =
+    gauge("siskin_leader", "1 if this process leads, 0 if it stands by; nothing without an election.");
 /// Its steps.
 pub static STEPS: Family = counter("siskin_steps_total", "Steps of the engine.");
 /// Its writes.
@@ -79,10 +82,11 @@ pub static CHECK: Family = gauge(
 pub static PROBES: Family = counter("siskin_probes_total", "Answers of pods by check and result.");
 
 /// All of them, in the order of the page.
-pub static FAMILIES: [&Family; 17] = [
+pub static FAMILIES: [&Family; 18] = [
     &BUILD_INFO,
     &POLICY_ERRORS,
     &WATCH_AGE,
+    &LEADER,
     &STEPS,
     &WRITES,
     &REQUESTS,

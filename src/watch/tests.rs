@@ -57,7 +57,7 @@ impl Script {
 
     /// Follows all `StatefulSets` until the script is over; gives what was seen.
     async fn run(&self) -> Vec<String> {
-        let scope = Scope { resource: Resource::StatefulSets, namespace: None, selector: None };
+        let scope = Scope { resource: Resource::StatefulSets, namespace: None, selector: None, name: None };
         let age = Health::default().watch("statefulsets".into(), true);
         let mut seen = Vec::new();
         let following = follow::<StatefulSet>(self.cluster(), scope, age, |change| seen.push(told(&change)));

@@ -165,6 +165,13 @@ pub struct Workload {
     pub replicas_writer: Writer,
 }
 
+impl Workload {
+    /// The annotation `siskin.dev/class`: which of several installations looks after it.
+    pub fn class(&self) -> Option<&str> {
+        self.annotations.get("class").map(String::as_str).filter(|class| !class.is_empty())
+    }
+}
+
 /// `spec.updateStrategy.type`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum UpdateStrategy {
