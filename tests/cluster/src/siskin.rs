@@ -1,13 +1,15 @@
 //! Siskin in the cluster: installed from `deploy/` with the bench's image and policies, under its own rights.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
-use kube::api::{ListParams, LogParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, LogParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -22,6 +24,17 @@ const NAMESPACE: &str = "siskin-system";
 const NAME: &str = "siskin";
 const PORT: u16 = 8080;
 const READY_WITHIN: Duration = Duration::from_mins(1);
+
+/// Its pods: one leads, the other stands by.
+pub const REPLICAS: usize = 2;
+
+/// A time in which one process leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Term {
+    /// The pod that leads; nothing if nobody does.
+    pub pod: String,
+    since: String,
+}
 
 /// The daemon of this cluster.
 #[derive(Clone)]
@@ -93,28 +106,68 @@ impl Siskin {
         Ok(self.pods().list(&label).await?.items)
     }
 
-    /// Its pod, ready.
-    async fn pod(&self) -> Result<Pod, Failure> {
+    /// All its pods, ready, with the one that leads first.
+    async fn ready_pods(&self) -> Result<Vec<Pod>, Failure> {
         let deadline = Instant::now() + READY_WITHIN;
         loop {
-            let pods = self.running().await?;
-            // One that is about to go must not be taken for the one that comes.
-            if let [pod] = pods.as_slice()
-                && is_ready(pod)
+            let mut pods = self.running().await?;
+            let leader = self.term().await?.pod;
+            pods.sort_by_key(|pod| pod.name_any() != leader);
+            // One that is about to go must not be taken for the one that comes, nor one that was killed for a leader.
+            if pods.len() == REPLICAS
+                && pods.iter().all(is_ready)
+                && let Some(first) = pods.first().filter(|pod| pod.name_any() == leader)
+                && self.metrics_of(first).await.is_ok_and(|metrics| metrics.contains("siskin_leader 1"))
             {
-                return Ok(pod.clone());
+                return Ok(pods);
             }
             if Instant::now() > deadline {
-                let what = format!("Siskin's pod is ready; the end of its log:\n{}", self.log(30).await);
+                let what = format!(
+                    "Siskin's {REPLICAS} pods are ready, and {leader:?}, which holds the Lease, leads; the end of their logs:\n{}",
+                    self.log(30).await
+                );
                 return Err(Failure::Awaited { what, within: READY_WITHIN });
             }
             sleep(Duration::from_millis(100)).await;
         }
     }
 
-    /// Waits until it is ready.
+    /// Waits until all its pods are ready, and one of them leads.
     pub async fn ready(&self) -> Result<(), Failure> {
-        self.pod().await.map(drop)
+        self.ready_pods().await.map(drop)
+    }
+
+    /// Who leads, as the Lease says.
+    pub async fn term(&self) -> Result<Term, Failure> {
+        let leases: Api<Lease> = Api::namespaced(self.bench.client.clone(), NAMESPACE);
+        let spec = leases.get_opt(NAME).await?.and_then(|lease| lease.spec).unwrap_or_default();
+        let holder = spec.holder_identity.unwrap_or_default();
+        let pod = holder.split('_').next().unwrap_or_default().to_owned();
+        Ok(Term { pod, since: spec.acquire_time.map(|time| time.0.to_string()).unwrap_or_default() })
+    }
+
+    /// Waits until nobody leads any more in `term`; returns when.
+    pub async fn without_leader(&self, term: &Term) -> Result<Instant, Failure> {
+        while self.term().await? == *term {
+            sleep(Duration::from_millis(20)).await;
+        }
+        Ok(Instant::now())
+    }
+
+    /// Waits until somebody leads after `term`; returns when, and who.
+    pub async fn next_term(&self, term: &Term) -> Result<(Instant, Term), Failure> {
+        let deadline = Instant::now() + READY_WITHIN;
+        loop {
+            let now = self.term().await?;
+            if !now.pod.is_empty() && now != *term {
+                return Ok((Instant::now(), now));
+            }
+            if Instant::now() > deadline {
+                let what = format!("somebody leads after {}", term.pod);
+                return Err(Failure::Awaited { what, within: READY_WITHIN });
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 
     async fn merge(&self, patch: Value) -> Result<(), Failure> {
@@ -128,7 +181,7 @@ impl Siskin {
         let deadline = Instant::now() + READY_WITHIN;
         while !self.running().await?.is_empty() {
             if Instant::now() > deadline {
-                return Err(Failure::Awaited { what: "Siskin's pod is gone".into(), within: READY_WITHIN });
+                return Err(Failure::Awaited { what: "Siskin's pods are gone".into(), within: READY_WITHIN });
             }
             sleep(Duration::from_millis(100)).await;
         }
@@ -137,7 +190,7 @@ impl Siskin {
 
     /// Starts it again and waits until it is ready.
     pub async fn start(&self) -> Result<(), Failure> {
-        self.merge(json!({ "spec": { "replicas": 1 } })).await?;
+        self.merge(json!({ "spec": { "replicas": REPLICAS } })).await?;
         self.ready().await
     }
 
@@ -156,24 +209,60 @@ impl Siskin {
         self.start().await
     }
 
-    /// Ends its process with SIGKILL; the kubelet starts it again in the same pod.
+    /// Ends the leader's process with SIGKILL; the kubelet starts it again in the same pod.
     pub async fn kill(&self) -> Result<Instant, Failure> {
         self.process().await?.kill(false);
         Ok(Instant::now())
     }
 
-    /// Bytes of memory that its process has now.
-    pub async fn memory(&self) -> Result<u64, Failure> {
-        let unknown = || Failure::Untrue("the memory of Siskin's process can't be read".into());
-        self.process().await?.memory().ok_or_else(unknown)
+    /// Bytes of memory that the leader's process has now, and the other's.
+    pub async fn memory(&self) -> Result<(u64, u64), Failure> {
+        let pods = self.ready_pods().await?;
+        let mut memory = Vec::new();
+        for pod in &pods {
+            let unknown = || Failure::Untrue(format!("the memory of {} can't be read", pod.name_any()));
+            memory.push(self.process_of(pod)?.memory().ok_or_else(unknown)?);
+        }
+        Ok((memory.first().copied().unwrap_or_default(), memory.get(1).copied().unwrap_or_default()))
     }
 
-    async fn process(&self) -> Result<Process, Failure> {
-        let pod = self.pod().await?;
-        let id = container_status(&pod).and_then(|status| status.container_id.as_deref()).unwrap_or_default();
+    /// The leader's process.
+    pub async fn process(&self) -> Result<Process, Failure> {
+        let pods = self.ready_pods().await?;
+        pods.first()
+            .map_or_else(|| Err(Failure::Untrue("Siskin has no pod".into())), |pod| self.process_of(pod))
+    }
+
+    /// The process of the pod that holds the Lease, dead or alive.
+    pub async fn holder(&self) -> Result<Option<(Pod, Process)>, Failure> {
+        let leader = self.term().await?.pod;
+        let pod = self.pods().get_opt(&leader).await?;
+        Ok(pod.and_then(|pod| Some((pod.clone(), self.process_of(&pod).ok()?))))
+    }
+
+    /// Takes a pod away with its process, without notice; the Deployment makes another.
+    pub async fn remove(&self, pod: &str) -> Result<(), Failure> {
+        let at_once = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+        match self.pods().delete(pod, &at_once).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            result => Ok(result.map(drop)?),
+        }
+    }
+
+    fn process_of(&self, pod: &Pod) -> Result<Process, Failure> {
+        let id = container_status(pod).and_then(|status| status.container_id.as_deref()).unwrap_or_default();
         let id = id.strip_prefix("containerd://").unwrap_or(id);
         let process = cluster::task(&self.bench.layout, id)?;
         process.ok_or_else(|| Failure::Untrue(format!("Siskin's container {id} has no process")))
+    }
+
+    /// Replaces all its pods as an upgrade does, and waits for the end of it.
+    pub async fn roll(&self) -> Result<(), Failure> {
+        let annotations = json!({ "rolled": format!("{:?}", Instant::now()) });
+        self.merge(json!({ "spec": { "template": { "metadata": { "annotations": annotations } } } })).await?;
+        let deployment = format!("deployment/{NAME}");
+        self.bench.kubectl(&["rollout", "status", "-n", NAMESPACE, &deployment, "--timeout=60s"])?;
+        self.ready().await
     }
 
     /// How often its process was started again in its pod.
@@ -188,6 +277,7 @@ impl Siskin {
         for pod in self.running().await.unwrap_or_default() {
             for previous in [true, false] {
                 let parameters = LogParams { previous, tail_lines: Some(lines), ..LogParams::default() };
+                let _ = writeln!(log, "{}{}:", pod.name_any(), if previous { " before" } else { "" });
                 log += &self.pods().logs(&pod.name_any(), &parameters).await.unwrap_or_default();
             }
         }
@@ -210,9 +300,34 @@ impl Siskin {
         Ok(Instant::now())
     }
 
-    /// Its `/metrics`.
+    /// The leader's `/metrics`.
     pub async fn metrics(&self) -> Result<String, Failure> {
-        Ok(page(&self.pod().await?, "/metrics").await?.body)
+        let [leader, _] = self.all_metrics().await?;
+        Ok(leader)
+    }
+
+    /// `/metrics` of the leader, and of the other.
+    pub async fn all_metrics(&self) -> Result<[String; REPLICAS], Failure> {
+        let mut all = Vec::new();
+        for pod in self.ready_pods().await? {
+            all.push(self.metrics_of(&pod).await?);
+        }
+        all.try_into().map_err(|_| Failure::Untrue(format!("Siskin hasn't {REPLICAS} pods")))
+    }
+
+    /// Whether a pod says that it leads.
+    pub async fn leads(&self, pod: &Pod) -> Result<bool, Failure> {
+        Ok(self.metrics_of(pod).await?.contains("siskin_leader 1"))
+    }
+
+    /// The writes of a pod's process so far, those that were refused too.
+    pub async fn writes_of(&self, pod: &Pod) -> Result<Vec<String>, Failure> {
+        let metrics = self.metrics_of(pod).await?;
+        Ok(metrics.lines().filter(|line| line.starts_with("siskin_writes_total")).map(String::from).collect())
+    }
+
+    async fn metrics_of(&self, pod: &Pod) -> Result<String, Failure> {
+        Ok(page(pod, "/metrics").await?.body)
     }
 
     /// Waits until `/readyz` of each of its pods answers with `status` and `text`.

@@ -1,5 +1,7 @@
 //! The sample application as objects: a StatefulSet, a Service for traffic and the headless Service.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::images;
@@ -21,6 +23,7 @@ pub struct Visits {
     pub first_ordinal: i32,
     policy: Option<String>,
     parked: bool,
+    class: Option<String>,
     ordered: bool,
     fault: Option<String>,
 }
@@ -34,6 +37,7 @@ impl Visits {
             first_ordinal: 0,
             policy: None,
             parked: false,
+            class: None,
             ordered: false,
             fault: None,
         }
@@ -57,6 +61,11 @@ impl Visits {
         Self { parked: true, ..self }
     }
 
+    /// Of this class.
+    pub fn class(self, name: &str) -> Self {
+        Self { class: Some(name.into()), ..self }
+    }
+
     /// `OrderedReady`.
     pub fn ordered(self) -> Self {
         Self { ordered: true, ..self }
@@ -77,7 +86,9 @@ impl Visits {
 
     pub fn statefulset(&self) -> Value {
         let strategy = self.parked.then(|| json!({ "rollingUpdate": { "partition": PARKED } }));
-        let annotations = self.policy.as_ref().map(|policy| json!({ "siskin.dev/policy": policy }));
+        let of = |name: &str, value: &Option<String>| Some((format!("siskin.dev/{name}"), value.clone()?));
+        let annotations: BTreeMap<_, _> =
+            [of("policy", &self.policy), of("class", &self.class)].into_iter().flatten().collect();
         json!({
             "apiVersion": "apps/v1",
             "kind": "StatefulSet",

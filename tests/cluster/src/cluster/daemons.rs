@@ -48,6 +48,27 @@ impl Process {
         }
     }
 
+    /// Asks it to end.
+    pub fn terminate(self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Stops it as it stands, until [`Self::thaw`].
+    pub fn freeze(self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(self, signal: Signal) {
+        if let (true, Some(pid)) = (self.alive(), Pid::from_raw(self.pid)) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+
     /// Waits until it is gone; what SIGKILL hit is, unless it hangs in the kernel.
     fn wait(self) {
         let deadline = Instant::now() + Duration::from_secs(10);

@@ -11,6 +11,7 @@ mod figures;
 mod forgotten;
 mod guarded;
 mod guards;
+mod leading;
 mod lists;
 mod messages;
 mod observing;
@@ -121,6 +122,38 @@ pub const ALL: &[Scenario] = &[
         Ci,
         Alone
     ),
+    scenario!(
+        "hand-over",
+        leading::hand_over,
+        "the leader ends in good order in the middle: the other goes on within a second",
+        Alone
+    ),
+    scenario!(
+        "rolled-daemon",
+        leading::rolled,
+        "Siskin itself is upgraded in the middle of a rollout",
+        Alone
+    ),
+    scenario!(
+        "frozen",
+        leading::frozen,
+        "the leader stands still in the middle, and goes on when another leads",
+        Ci,
+        Alone
+    ),
+    scenario!(
+        "killed-at-random-promoting",
+        leading::killed_promoting,
+        "20 SIGKILLs of the leader at seeded times in promotions",
+        Alone
+    ),
+    scenario!(
+        "killed-at-random-rolling-back",
+        leading::killed_rolling_back,
+        "20 SIGKILLs of the leader at seeded times in rollbacks",
+        Alone
+    ),
+    scenario!("two-classes", leading::two_classes, "two installations, one of a class of its own"),
     scenario!("superseded", template::superseded, "a newer version in the middle"),
     scenario!("put-back", template::put_back, "the stable template is put back in the middle"),
     scenario!("evicted", disturbed::evicted, "the canary pod is evicted: no failure", Ci),
@@ -253,4 +286,11 @@ pub const ALL: &[Scenario] = &[
         Alone
     ),
     scenario!("figures-at-rest", figures::at_rest, "what a hundred workloads at rest cost", Alone),
+    scenario!("figures-at-rest-1000", figures::a_thousand_at_rest, "what a thousand cost", Alone),
+    scenario!(
+        "figures-take-over",
+        leading::take_over,
+        "how soon somebody leads after the leader ended",
+        Alone
+    ),
 ];
