@@ -8,7 +8,8 @@
 //!
 //! - The StatefulSet is written over the resourceVersion that the decision was made on, state, partition, replicas and
 //!   template in one patch. After any write of another leader, the late one is refused (409).
-//! - A verdict is written over the resourceVersion of its ControllerRevision, after the state that it follows from.
+//! - A verdict is written over the resourceVersion of its ControllerRevision, after the state that it follows from; the
+//!   pod guard's list over its own, or only if there is none.
 //! - Pods and claims are deleted by UID. The state that wants it was written before, so a new leader finds it and wants
 //!   the same: the delete finds the object, or nothing. A pod comes back on the revision that the partition allows.
 //! - A new leader reads a workload that isn't at rest before it acts on it, and never acts on what its watch, which may
