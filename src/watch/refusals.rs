@@ -39,8 +39,12 @@ impl Event {
 
 /// Why the last pod of a workload could not be created, if an Event says so.
 pub async fn last(cluster: &Cluster, workload: &Workload) -> Result<Option<String>, Error> {
-    let scope =
-        Scope { resource: Resource::Events, namespace: Some(workload.namespace.clone()), selector: None };
+    let scope = Scope {
+        resource: Resource::Events,
+        namespace: Some(workload.namespace.clone()),
+        selector: None,
+        name: None,
+    };
     let fields = format!("regarding.kind=StatefulSet,regarding.name={},reason=FailedCreate", workload.name);
     let listed = cluster.list_where::<Event>(&scope, &fields).await?;
     Ok(newest(listed.items, &workload.uid))

@@ -110,7 +110,7 @@ async fn named(found: &Found, name: &str, daemon: &str) -> Named {
 
 async fn list<T: DeserializeOwned>(found: &Found, resource: Resource) -> Seen<Vec<T>> {
     let namespace = Some(found.managed.workload.namespace.clone());
-    let scope = Scope { resource, namespace, selector: None };
+    let scope = Scope { resource, namespace, selector: None, name: None };
     found.cluster.list::<T>(&scope).await.map(|listed| listed.items).map_err(|error| error.to_string())
 }
 

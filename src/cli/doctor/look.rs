@@ -60,8 +60,12 @@ impl From<Deployment> for Daemon {
 
 /// The daemons, by their Deployments' service accounts.
 pub async fn daemons(cluster: &Cluster) -> Known<Vec<Daemon>> {
-    let scope =
-        Scope { resource: Resource::Deployments, namespace: None, selector: Some(SELECTOR.to_owned()) };
+    let scope = Scope {
+        resource: Resource::Deployments,
+        namespace: None,
+        selector: Some(SELECTOR.to_owned()),
+        name: None,
+    };
     known(
         cluster
             .list::<Deployment>(&scope)
@@ -78,7 +82,7 @@ pub async fn installed(cluster: &Cluster) -> Known<Vec<Policy>> {
 async fn read_policies(cluster: &Cluster) -> Result<Vec<Policy>, Error> {
     let mut found = BTreeMap::new();
     for resource in policies::kinds(cluster).await? {
-        let scope = Scope { resource, namespace: None, selector: None };
+        let scope = Scope { resource, namespace: None, selector: None, name: None };
         for policy in cluster.list::<policies::Policy>(&scope).await?.items {
             let name = policy.name().to_owned();
             let siskin_user = policy.named().map(|(_, user)| user);

@@ -7,14 +7,17 @@ use crate::{
     state::Phase,
 };
 
-fn end_of(
-    policy: &Policy,
-    bad: bool,
-    die_after: Option<usize>,
-) -> (usize, Vec<String>, Option<String>, usize, u32) {
+/// Writes, pods, the stable revision, claims and replicas.
+type End = (usize, Vec<String>, Option<String>, usize, u32);
+
+fn end_of(policy: &Policy, bad: bool, die_after: Option<usize>) -> End {
     let mut world = World::at_rest(3, policy.clone());
-    world.undo_after_completion();
     world.die_after = die_after;
+    end(&mut world, bad)
+}
+
+fn end(world: &mut World, bad: bool) -> End {
+    world.undo_after_completion();
     if bad {
         world.failing.insert("v2".to_owned());
     }
@@ -51,6 +54,42 @@ fn dying_after_any_write_changes_nothing_about_the_end() {
             }
         }
     }
+}
+
+#[test]
+fn a_write_that_arrives_when_another_leads_changes_nothing_about_the_end() {
+    let (mut done, mut refused) = (0, 0);
+    for policy in [surge(), in_place(), canary(Placement::InPlace, &[(100, 2)])] {
+        for bad in [false, true] {
+            let (writes, pods, stable, claims, replicas) = end_of(&policy, bad, None);
+            for nth in 1..=writes {
+                for by in [50, 5000] {
+                    let mut world = World::at_rest(3, policy.clone());
+                    (world.late.nth, world.late.by) = (Some(nth), by);
+                    end(&mut world, bad);
+                    world.until("it has arrived", |world| world.late.refused.is_some());
+                    world.run(5);
+                    world.until_idle();
+                    assert_eq!(
+                        (
+                            world.pods(),
+                            world.annotation("stable").map(str::to_owned),
+                            world.claims.len(),
+                            world.sts.replicas
+                        ),
+                        (pods.clone(), stable.clone(), claims, replicas),
+                        "write {nth} came {by} ms late"
+                    );
+                    assert_eq!(world.sts.partition, PARKED);
+                    match world.late.refused {
+                        Some(true) => refused += 1,
+                        _ => done += 1,
+                    }
+                }
+            }
+        }
+    }
+    assert!(done > 0 && refused > 0, "{done} took effect, {refused} were refused");
 }
 
 #[test]

@@ -104,8 +104,13 @@ impl World {
                 self.state.memory.deleted.remove(uid);
                 return false;
             }
-            self.write(write);
             self.writes += 1;
+            if self.late.takes(self.writes) {
+                self.late.sent(self.at, write);
+                self.restart();
+                return false;
+            }
+            self.write(write);
             if self.die_after == Some(self.writes) {
                 self.die_after = None;
                 self.restart();
@@ -139,7 +144,7 @@ impl World {
         assert_eq!(self.pods(), vec![stable; self.user_replicas() as usize], "rolled back: {:?}", self.told);
     }
 
-    fn write(&mut self, write: Write) {
+    pub(super) fn write(&mut self, write: Write) {
         match write {
             Write::Anchor(patch) => self.patch(&patch),
             Write::Verdict { revision, verdict, rollout, .. } => {
@@ -147,6 +152,7 @@ impl World {
                     self.revisions.iter_mut().find(|known| known.name == revision).expect("a revision");
                 known.verdict = Some(verdict);
                 known.rollout = Some(rollout);
+                known.resource_version += "'";
             }
             Write::DeletePod { name, uid } => {
                 let at = self.at;

@@ -3,6 +3,7 @@
 mod daemon;
 mod invariants;
 mod kubernetes;
+mod late;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -54,6 +55,8 @@ pub struct World {
     pub problem: Option<&'static str>,
     /// The engine's process dies right after this many writes.
     pub die_after: Option<usize>,
+    /// A write of a leader's that arrives when another leads.
+    pub late: late::Late,
     /// The engine isn't running.
     pub down: bool,
     pub hold: bool,
@@ -160,6 +163,7 @@ impl World {
             writes: 0,
             problem: None,
             die_after: None,
+            late: late::Late::default(),
             down: true,
             hold: false,
             guarded: false,
@@ -480,6 +484,7 @@ impl World {
         self.at += TURN;
         self.kubelet();
         self.controller();
+        self.deliver_late();
         if !self.down {
             self.engine();
         }
