@@ -229,6 +229,8 @@ impl Elector {
     async fn release(&mut self) {
         let Some(claim) = self.candidate.release() else { return };
         self.write(&claim).await;
-        self.tell();
+        if self.candidate.holder().is_none() {
+            tracing::info!(lease = format!("{}/{}", self.namespace, self.name), "the Lease is given back");
+        }
     }
 }
