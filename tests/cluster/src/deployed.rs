@@ -201,11 +201,7 @@ impl Deployed {
 
     /// The id of the last rollout that ended.
     pub fn last_rollout(&self) -> Result<String, Failure> {
-        let history =
-            self.look(|set| set.state().and_then(|state| Some(state.get("history")?.as_array()?.clone())))?;
-        let id =
-            history.unwrap_or_default().last().and_then(|past| Some(past.get("id")?.as_str()?.to_owned()));
-        Ok(id.unwrap_or_default())
+        self.look(Workload::last_rollout)
     }
 
     /// The revision of the newest template.

@@ -83,6 +83,13 @@ impl<'a> Workload<'a> {
         self.state().and_then(|state| Some(state.pointer(pointer)?.as_str()?.to_owned())).unwrap_or_default()
     }
 
+    /// The id of the last rollout that ended, or empty.
+    pub fn last_rollout(self) -> String {
+        let id =
+            |state: Value| Some(state.get("history")?.as_array()?.last()?.get("id")?.as_str()?.to_owned());
+        self.state().and_then(id).unwrap_or_default()
+    }
+
     /// Whether Siskin's phase is `phase`.
     pub fn in_phase(self, phase: &str) -> bool {
         self.state_text("/phase") == phase

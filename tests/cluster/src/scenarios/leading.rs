@@ -11,6 +11,7 @@ use crate::cluster::Process;
 use crate::deployed::Deployed;
 use crate::failure::{Failure, ensure};
 use crate::siskin::Siskin;
+use crate::view::Workload;
 use crate::visits::Visits;
 use crate::world::World;
 
@@ -19,6 +20,8 @@ const LEASE: Duration = Duration::from_secs(8);
 const ROUNDS: usize = 5;
 /// Kills of one story.
 const KILLS: u32 = 20;
+/// Between a new leader and its end, in milliseconds; a step bakes for 3 s.
+const LONGEST_PAUSE: u64 = 6000;
 
 /// The leader is told to end in the middle of a rollout: it gives the Lease back, and the other goes on at once.
 pub async fn hand_over(world: &mut World) -> Result<(), Failure> {
@@ -168,9 +171,10 @@ pub async fn killed_promoting(world: &mut World) -> Result<(), Failure> {
     let mut version = "v1";
     while kills.left > 0 {
         version = if version == "v1" { "v2" } else { "v1" };
+        let last = db.last_rollout()?;
         db.set_version(version).await?;
         db.ends_on(version);
-        kills.until(world, &db, version).await?;
+        kills.until(world, &db, version, &last).await?;
     }
     world.siskin()?.ready().await
 }
@@ -187,8 +191,9 @@ pub async fn killed_rolling_back(world: &mut World) -> Result<(), Failure> {
         // A version of its own each time: what was rejected once is not tried again.
         let version = format!("bad-{round}");
         world.excused.refused_by.insert(version.clone());
+        let last = db.last_rollout()?;
         db.set_faulty(&version, "v2", Some("errors=1")).await?;
-        kills.until_gone(world, &db, &version).await?;
+        kills.until(world, &db, "v1", &last).await?;
     }
     world.siskin()?.ready().await
 }
@@ -212,41 +217,31 @@ impl Kills {
         (self.state >> 33) % bound
     }
 
-    /// Kills until `db` is at rest on `version`.
-    async fn until(&mut self, world: &World, db: &Deployed, version: &str) -> Result<(), Failure> {
+    /// Kills until another rollout than `last` has ended, and `db` is at rest on `version`.
+    async fn until(
+        &mut self,
+        world: &World,
+        db: &Deployed,
+        version: &str,
+        last: &str,
+    ) -> Result<(), Failure> {
+        let over = |set: Workload<'_>| set.at_rest_on(version) && set.last_rollout() != last;
         while self.left > 0 {
-            let pause = Duration::from_millis(self.draw(4000));
-            let rests = db.until_at_rest_on(version, 600);
-            if timeout(pause, rests).await.is_ok() {
-                return Ok(());
-            }
-            self.kill(world).await?;
-        }
-        db.until_at_rest_on(version, 120).await.map(drop)
-    }
-
-    /// Kills until `version` was tried and every pod is back on v1.
-    async fn until_gone(&mut self, world: &World, db: &Deployed, version: &str) -> Result<(), Failure> {
-        let over = async {
-            db.until("the canary", 300, |set| set.ready_on(version) > 0).await?;
-            db.until_at_rest_on("v1", 300).await
-        };
-        let mut over = std::pin::pin!(over);
-        while self.left > 0 {
-            let pause = Duration::from_millis(self.draw(4000));
-            if let Ok(ended) = timeout(pause, &mut over).await {
+            let pause = Duration::from_millis(self.draw(LONGEST_PAUSE));
+            if let Ok(ended) = timeout(pause, db.until("the end of the rollout", 600, over)).await {
                 return ended.map(drop);
             }
             self.kill(world).await?;
         }
-        over.await.map(drop)
+        db.until("the end of the rollout", 120, over).await.map(drop)
     }
 
-    /// Kills whoever leads. A pod whose container ended before would wait for the kubelet, so it goes as a whole: then
-    /// it is the standby that takes over.
+    /// Kills whoever leads, and waits for the next. A pod whose container ended before would wait for the kubelet, so it
+    /// goes as a whole: then it is the standby that takes over.
     async fn kill(&mut self, world: &World) -> Result<(), Failure> {
         let siskin = world.siskin()?;
-        let Some((pod, process)) = siskin.holder().await? else { return Ok(()) };
+        let term = siskin.term().await?;
+        let (pod, process) = holder(&siskin).await?;
         let name = pod.name_any();
         world.timeline.mark(format!("kills {name}"));
         process.kill(false);
@@ -255,7 +250,7 @@ impl Kills {
         if statuses.iter().any(|status| status.restart_count > 0) {
             siskin.remove(&name).await?;
         }
-        Ok(())
+        siskin.next_term(&term).await.map(drop)
     }
 }
 
@@ -280,6 +275,8 @@ pub async fn two_classes(world: &mut World) -> Result<(), Failure> {
     blue.set_version("v2").await?;
     blue.until_judged("v2", 1, 60).await?;
     bench.kubectl(&["delete", "deployment/siskin", "-n", &world.namespace])?;
+    let pods = ["-n", &world.namespace, "-l", "app.kubernetes.io/name=siskin"];
+    bench.kubectl(&[&["wait", "--for=delete", "pods", "--timeout=30s"][..], &pods].concat())?;
     blue.annotate("abort", Some(&blue.rollout()?)).await?;
     blue.stays("nobody acts for the class", 5, |set| set.in_phase("Baking")).await?;
     // A person hands it over, in the middle: who finds the state goes on with it.
