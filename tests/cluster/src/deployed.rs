@@ -201,7 +201,7 @@ impl Deployed {
 
     /// The id of the last rollout that ended.
     pub fn last_rollout(&self) -> Result<String, Failure> {
-        self.look(Workload::last_rollout)
+        self.look(|set| set.last_rollout())
     }
 
     /// The revision of the newest template.

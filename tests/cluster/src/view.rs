@@ -84,7 +84,7 @@ impl<'a> Workload<'a> {
     }
 
     /// The id of the last rollout that ended, or empty.
-    pub fn last_rollout(self) -> String {
+    pub fn last_rollout(&self) -> String {
         let id =
             |state: Value| Some(state.get("history")?.as_array()?.last()?.get("id")?.as_str()?.to_owned());
         self.state().and_then(id).unwrap_or_default()
