@@ -14,6 +14,8 @@
 //!   the same: the delete finds the object, or nothing. A pod comes back on the revision that the partition allows.
 //! - A new leader reads a workload that isn't at rest before it acts on it, and never acts on what its watch, which may
 //!   be late, said of it.
+//! - A role label is put on a pod by UID and decides nothing here: a query may count the pod to another side until the
+//!   new leader looks at it again.
 //! - Events and messages may be told twice.
 //!
 //! Services, routes and other objects that aren't written over their resourceVersion need `siskin.dev/epoch`; Siskin

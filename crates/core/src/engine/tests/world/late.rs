@@ -38,7 +38,9 @@ impl World {
                 .revisions
                 .iter()
                 .any(|known| known.name == *revision && known.resource_version == *resource_version),
-            Write::DeletePod { uid, .. } => self.pods.iter().any(|sim| sim.pod.uid == *uid),
+            Write::DeletePod { uid, .. } | Write::LabelPod { uid, .. } => {
+                self.pods.iter().any(|sim| sim.pod.uid == *uid)
+            }
             Write::DeleteClaim { uid, .. } => self.claims.iter().any(|claim| claim.uid == *uid),
             Write::Guard { resource_version, .. } => *resource_version == self.list_version(),
             Write::DeleteGuard { resource_version } => Some(resource_version.clone()) == self.list_version(),
