@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::bench::Bench;
+use crate::deployed::Deployed;
 use crate::failure::{Failure, ensure};
 
 /// The user that Siskin is here, and that deploy/admission takes it for.
@@ -171,6 +172,15 @@ fn in_force(bench: &Bench, namespace: &str, protection: Protection) -> Result<bo
 /// Whether an admission policy refused the write.
 pub fn refused(failure: &Failure) -> bool {
     failure.to_string().contains("ValidatingAdmissionPolicy '")
+}
+
+/// Waits until Siskin's list for the pod guard has the stable revision of `deployed` and no other.
+pub async fn until_released(bench: &Bench, deployed: &Deployed) -> Result<(), Failure> {
+    let stable = deployed.look(|set| set.annotation("stable").map(String::from))?.unwrap_or_default();
+    let selector = "--selector=siskin.dev/guard=true";
+    let output = format!("-o=jsonpath={{.items[?(@.data.workload==\"{}\")].data.allowed}}", deployed.name);
+    let list = ["get", "configmaps", "-n", deployed.namespace(), selector, &output];
+    bench.await_that("only the stable revision is released", &list, |list| list == stable).await
 }
 
 /// Runs kubectl in `namespace` under Siskin's name, with every right.

@@ -79,6 +79,10 @@ impl Deployed {
         format!("{}/{}", self.namespace, self.name)
     }
 
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     /// What was seen in its namespace.
     pub fn timeline(&self) -> &Timeline {
         &self.timeline
@@ -122,8 +126,11 @@ impl Deployed {
 
     /// Waits until the StatefulSet controller has acted on the last write.
     pub async fn until_observed(&self) -> Result<(), Failure> {
-        let observed = |set: Workload<'_>| set.observed() && !set.update_revision().is_empty();
-        self.until("observed by its controller", 30, observed).await.map(drop)
+        // Our own view may be of before that write.
+        let written = self.sets().get(&self.name).await?.metadata.generation;
+        self.until("observed by its controller", 30, |set| set.observed_generation() >= written)
+            .await
+            .map(drop)
     }
 
     /// Waits until every pod is ready on `version` and none of the pods of `old`, by UID, is left.

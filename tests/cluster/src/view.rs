@@ -51,8 +51,21 @@ impl<'a> Workload<'a> {
 
     /// Whether the StatefulSet controller has seen the newest template.
     pub fn observed(self) -> bool {
-        let observed = self.set.status.as_ref().and_then(|status| status.observed_generation);
-        observed.is_some() && observed == self.set.metadata.generation
+        self.observed_generation().is_some() && self.observed_generation() == self.set.metadata.generation
+    }
+
+    /// What the StatefulSet controller has acted on.
+    pub fn observed_generation(self) -> Option<i64> {
+        self.set.status.as_ref().and_then(|status| status.observed_generation)
+    }
+
+    /// Whether the StatefulSet controller counts every pod as updated and Ready: what it takes for a completion.
+    pub fn counted_as_completed(self) -> bool {
+        let status = self.set.status.as_ref();
+        status.is_some_and(|status| {
+            let counts = [Some(status.replicas), status.ready_replicas, status.updated_replicas];
+            counts.iter().all(|count| *count == Some(self.replicas()))
+        })
     }
 
     /// The pods that the StatefulSet controller counts, dying ones included.

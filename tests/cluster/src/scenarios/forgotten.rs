@@ -1,6 +1,6 @@
 //! Kubernetes forgets the stable revision: at zero replicas, and when a StatefulSet is created anew. Siskin works.
 
-use crate::admission::Protection;
+use crate::admission::{self, Protection};
 use crate::deployed::Deployed;
 use crate::failure::{Failure, ensure};
 use crate::visits::Visits;
@@ -71,10 +71,7 @@ pub async fn zero_guarded(world: &mut World) -> Result<(), Failure> {
     world.protect(&[Protection::PodGuard]).await?;
     for (_, db) in each(world, "in-place-held").await? {
         to_zero(&db).await?;
-        let stable = db.look(|set| set.annotation("stable").map(String::from))?.unwrap_or_default();
-        let list = format!("configmap/siskin-guard-{}", db.name);
-        let list = ["get", &list, "-n", &world.namespace, "-o=jsonpath={.data.allowed}"];
-        world.bench.await_that("only the stable revision is released", &list, |list| list == stable).await?;
+        admission::until_released(&world.bench, &db).await?;
         db.scale(2).await?;
         let about = format!("--field-selector=reason=FailedCreate,involvedObject.name={}", db.name);
         let events = ["get", "events", "-n", &world.namespace, &about, "-o=jsonpath={.items[*].message}"];

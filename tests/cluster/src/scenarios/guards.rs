@@ -74,6 +74,7 @@ pub async fn break_glass(world: &mut World) -> Result<(), Failure> {
     world.protect(Protection::ALL).await?;
     let siskin = world.siskin()?;
     let db = world.deploy(Visits::new("db").policy("in-place")).await?;
+    admission::until_released(&world.bench, &db).await?;
     siskin.stop().await?;
     db.set_version("v2").await?;
     let open = json!({ "updateStrategy": { "rollingUpdate": { "partition": 0 } } });

@@ -15,7 +15,6 @@ use crate::world::World;
 
 /// The pod guard's list of the workload.
 const LIST: &str = "siskin-guard-db";
-const LABEL: &str = "--selector=siskin.dev/guard=true";
 
 /// What protects a workload; the columns of the table, from left to right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +140,9 @@ async fn all_updated(cell: &Cell) -> Result<(), Failure> {
         cell.release_all()?;
     }
     cell.as_siskin(&partition_patch(0))?;
-    cell.db.until_all_on("v2", 90).await?;
+    cell.db
+        .until("all updated and Ready", 90, |set| set.all_ready_on("v2") && set.counted_as_completed())
+        .await?;
     cell.as_siskin(&partition_patch(1_000_000))
 }
 
@@ -156,7 +157,8 @@ async fn orphaned(cell: &Cell) -> Result<(), Failure> {
     let visits = if cell.column == Column::Nothing { visits } else { visits.policy("in-place") };
     // As the validating policies want it.
     let visits = if cell.column == Column::Refusing { visits.parked() } else { visits };
-    cell.db.create_again(&visits).await
+    cell.db.create_again(&visits).await?;
+    cell.db.until("its pods are adopted", 30, |set| set.pods().len() == 2).await.map(drop)
 }
 
 /// The type becomes `OnDelete` while a new template waits.
@@ -200,7 +202,7 @@ async fn row(
     for cell in &cells {
         cell.db.until_settled("v1", opted_in && cell.column != Column::Nothing).await?;
         if opted_in && cell.column == Column::PodGuard {
-            cell.listed().await?;
+            admission::until_released(&cell.bench, &cell.db).await?;
         }
     }
     siskin.stop().await?;
@@ -250,13 +252,6 @@ impl Cell {
             .await?;
         let pods = self.db.look(|set| set.pods().len())?;
         ensure(pods == 0, || format!("{pods} pods started"))
-    }
-
-    /// Waits until Siskin lists the revision that runs.
-    async fn listed(&self) -> Result<(), Failure> {
-        let stable = self.db.look(|set| set.current_revision().to_owned())?;
-        let list = ["get", "configmap", "-n", &self.namespace, LABEL, "-o=jsonpath={.items[*].data.allowed}"];
-        self.bench.await_output(&list, &stable).await
     }
 
     /// Releases the newest revision, too, as Siskin does before it opens.
