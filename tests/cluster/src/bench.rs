@@ -48,10 +48,7 @@ impl Bench {
         let program =
             if self.external { PathBuf::from("kubectl") } else { self.layout.kubernetes("kubectl") };
         let mut all: Vec<String> = arguments.iter().map(ToString::to_string).collect();
-        match (self.external, env::var("KUBECONFIG")) {
-            (true, Ok(kubeconfig)) => all.push(format!("--kubeconfig={kubeconfig}")),
-            _ => all.push(format!("--kubeconfig={}", self.layout.kubeconfig().display())),
-        }
+        all.push(format!("--kubeconfig={}", self.kubeconfig()));
         Ok(block_in_place(|| cluster::output(program, &all))?)
     }
 
@@ -77,6 +74,14 @@ impl Bench {
             sleep(Duration::from_millis(200)).await;
         }
         Ok(())
+    }
+
+    /// The administrator's kubeconfig.
+    pub fn kubeconfig(&self) -> String {
+        match (self.external, env::var("KUBECONFIG")) {
+            (true, Ok(kubeconfig)) => kubeconfig,
+            _ => self.layout.kubeconfig().display().to_string(),
+        }
     }
 
     /// Whether a plain rolling update was measured lately. Binaries and machines change, and its cost with them.

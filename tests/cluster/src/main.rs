@@ -19,6 +19,7 @@ mod view;
 mod visits;
 mod world;
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fs::{self, File};
 use std::io;
@@ -37,7 +38,7 @@ use crate::scenario::{Scenario, Tag};
 /// Scenarios of Siskin on real Kubernetes.
 #[derive(Parser)]
 struct Arguments {
-    /// Scenarios, or one of: ci, all, list, up, down; or: images FILE.
+    /// Scenarios, or one of: ci, all, list, up, down; or: images FILE; or: tools and scenarios.
     #[arg(required = true)]
     names: Vec<String>,
     /// Scenarios that run at once.
@@ -91,6 +92,10 @@ async fn run(arguments: Arguments) -> Result<(), Fatal> {
     if let ["images", file] = names.as_slice() {
         images::write(&layout, Path::new(file))?;
         println!("{file} holds {} and the sample application", images::SISKIN);
+        return Ok(());
+    }
+    if let ["tools", wanted @ ..] = names.as_slice() {
+        tools(wanted)?.iter().for_each(|tool| println!("{tool}"));
         return Ok(());
     }
     if env::var("SISKIN_BENCH_EXTERNAL").is_ok_and(|value| value == "1") {
@@ -156,6 +161,12 @@ fn chosen(names: &[&str]) -> Result<Vec<&'static Scenario>, Fatal> {
         }
     }
     Ok(chosen)
+}
+
+/// What has to be built before `names` can run, for `tests/cluster/run`.
+fn tools(names: &[&str]) -> Result<BTreeSet<&'static str>, Fatal> {
+    let chosen = if matches!(names, ["up" | "down"]) { Vec::new() } else { chosen(names)? };
+    Ok(chosen.iter().flat_map(|scenario| scenario.tags).flat_map(|tag| tag.tools()).copied().collect())
 }
 
 fn list() {

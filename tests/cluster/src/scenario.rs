@@ -28,6 +28,19 @@ pub enum Tag {
     Alone,
     /// Runs without Siskin in the cluster.
     Bare,
+    /// Runs Prometheus.
+    Prometheus,
+}
+
+impl Tag {
+    /// The tools that such a scenario runs. Each is a Go module in the folder of this name beside `run`, and is built
+    /// when a chosen scenario needs it.
+    pub fn tools(self) -> &'static [&'static str] {
+        match self {
+            Self::Ci | Self::Alone | Self::Bare => &[],
+            Self::Prometheus => &["prometheus"],
+        }
+    }
 }
 
 impl Scenario {

@@ -33,6 +33,11 @@ impl Layout {
         self.cache.join("kubernetes").join(name)
     }
 
+    /// The binary of a tool that a scenario needs; `tool` is its folder in this crate.
+    pub fn tool(&self, tool: &str, binary: &str) -> PathBuf {
+        self.cache.join(tool).join(binary)
+    }
+
     /// The etcd server.
     pub fn etcd(&self) -> PathBuf {
         self.cache.join("etcd/etcd")
