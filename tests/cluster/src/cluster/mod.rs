@@ -7,6 +7,7 @@ mod layout;
 mod network;
 mod node;
 mod pki;
+mod tool;
 
 use std::fmt;
 use std::future::Future;
@@ -21,6 +22,7 @@ pub use command::output;
 pub use daemons::Process;
 pub use layout::Layout;
 pub use node::{import, task};
+pub use tool::Tool;
 
 /// Why the cluster doesn't run.
 #[derive(Debug, thiserror::Error)]

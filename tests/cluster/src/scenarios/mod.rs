@@ -20,6 +20,7 @@ mod pages;
 mod promote;
 mod refused;
 mod roll_back;
+mod sources;
 mod state;
 mod table;
 mod template;
@@ -276,6 +277,17 @@ pub const ALL: &[Scenario] = &[
         "the policies take somebody else for Siskin: not ready, nothing rolls, and all goes on when they know it again",
         Alone
     ),
+    scenario!("prometheus-promote", sources::promote, "Prometheus says that a version is good", Prometheus),
+    scenario!("prometheus-back", sources::back, "rolled back by what Prometheus says", Prometheus),
+    scenario!(
+        "prometheus-down",
+        sources::down,
+        "Prometheus goes away: held, not taken back, and on when it is there again",
+        Prometheus
+    ),
+    scenario!("prometheus-empty", sources::empty, "no series: held until there are some", Prometheus),
+    scenario!("prometheus-nan", sources::nan, "0 / 0: held until there are requests again", Prometheus),
+    scenario!("json-back", sources::json, "rolled back by a number in a JSON document"),
     scenario!("figures-one-tick", figures::one_tick, "how fast a check of one tick decides", Alone),
     scenario!("figures-two-ticks", figures::two_ticks, "how fast a check of two ticks decides", Alone),
     scenario!("figures-surge", figures::surge, "how soon a bad extra pod is gone", Alone),
