@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::core::v1::Pod;
 use tokio::time::sleep;
 
 use super::roll_back::decided;
@@ -9,6 +10,7 @@ use crate::deployed::Deployed;
 use crate::failure::{Failure, ensure};
 use crate::gauge::Gauge;
 use crate::prometheus::Prometheus;
+use crate::view::Workload;
 use crate::visits::Visits;
 use crate::world::World;
 
@@ -18,9 +20,10 @@ pub async fn promote(world: &mut World) -> Result<(), Failure> {
     let db = deployed(world, "prometheus-promote").await?;
     let patched = db.set_version("v2").await?;
     db.ends_on("v2");
+    db.until("every pod has its role", 60, |set| roles(set) == ["stable", "stable", "canary"]).await?;
     let rested = db.until_at_rest_on("v2", 120).await?;
     world.figure("promoted by Prometheus", patched, rested);
-    Ok(())
+    db.until("no pod has a role", 20, |set| roles(set) == ["", "", ""]).await.map(drop)
 }
 
 /// Prometheus sees the errors of the canary pod.
@@ -104,6 +107,16 @@ async fn deployed(world: &mut World, policy: &str) -> Result<Deployed, Failure> 
     let db = world.deploy(Visits::new("db").policy(policy)).await?;
     world.load(&db, 50).await?;
     Ok(db)
+}
+
+/// The label `siskin.dev/role` of each pod.
+fn roles(set: Workload<'_>) -> Vec<&str> {
+    set.pods().into_iter().map(role).collect()
+}
+
+fn role(pod: &Pod) -> &str {
+    let role = pod.metadata.labels.as_ref().and_then(|labels| labels.get("siskin.dev/role"));
+    role.map_or("", String::as_str)
 }
 
 /// Neither forward nor back: one canary pod, judged, the partition parked.
