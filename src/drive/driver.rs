@@ -275,9 +275,7 @@ impl Driver {
             None => None,
         };
         let mut detail = match &mut self.observation {
-            Some(observation) => {
-                observation.detail(&self.context.cluster, &self.managed, self.observe.claims).await
-            }
+            Some(observation) => observation.detail(&self.context.cluster, &self.managed, self.observe).await,
             None => None,
         };
         if let (true, Some(detail), Some(observation)) =
@@ -507,6 +505,7 @@ impl Driver {
             self.observation = Some(Observation::start(cluster, health, &self.key, &self.managed));
         }
         let closer = observe.claims && !self.observe.claims
+            || observe.autoscaler && !self.observe.autoscaler
             || observe.hold && !self.observe.hold
             || observe.refusals && !self.observe.refusals;
         self.observe = observe;

@@ -4,7 +4,8 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use siskin_core::{
-    facts::{Claim, Detail, Pod, Revision, RevisionFact, Uid},
+    decision::Observe,
+    facts::{Autoscaler, Claim, Detail, Pod, Revision, RevisionFact, Uid},
     time::{Instant, Wall},
 };
 use tokio::{sync::watch, task::AbortHandle};
@@ -15,7 +16,7 @@ use crate::{
     cluster::{Cluster, Resource, Scope},
     server::health::{Age, Health},
     watch::{
-        Change, SILENCE,
+        Change, SILENCE, autoscalers,
         claims::ClaimMeta,
         follow,
         pods::OwnedPod,
@@ -31,6 +32,8 @@ const CLAIMS_AGE: Duration = Duration::from_millis(500);
 const RIGHT_AGE: Duration = Duration::from_secs(30);
 /// Why pods are refused is told once; it may be right then.
 const REFUSAL_AGE: Duration = Duration::from_secs(5);
+/// They come and go rarely.
+const AUTOSCALER_AGE: Duration = Duration::from_secs(5);
 /// After a read failed.
 const RETRY: Duration = Duration::from_secs(1);
 /// While something is missing.
@@ -61,6 +64,9 @@ pub struct Observation {
     refusal_fresh: Option<Instant>,
     /// Until then the right to delete claims needn't be asked for again.
     right_fresh: Option<Instant>,
+    autoscaler: Option<Autoscaler>,
+    /// Until then the autoscalers needn't be read again.
+    autoscaler_fresh: Option<Instant>,
     /// No list before this time.
     not_before: Instant,
 }
@@ -117,6 +123,8 @@ impl Observation {
             refusal: None,
             refusal_fresh: None,
             right_fresh: None,
+            autoscaler: None,
+            autoscaler_fresh: None,
             not_before: Instant::default(),
         }
     }
@@ -154,12 +162,12 @@ impl Observation {
     }
 
     /// Everything that is known, once pods and revisions have been read.
-    pub async fn detail(&mut self, cluster: &Cluster, managed: &Managed, claims: bool) -> Option<Detail> {
+    pub async fn detail(&mut self, cluster: &Cluster, managed: &Managed, observe: Observe) -> Option<Detail> {
         let Some(pods) = self.pods.borrow_and_update().clone() else {
             self.found(Err(NOT_LISTED.to_owned()));
             return None;
         };
-        let read = self.read(cluster, managed, claims).await;
+        let read = self.read(cluster, managed, observe).await;
         self.found(read);
         let mut pods: Vec<Pod> = pods.values().cloned().collect();
         pods.sort_by(|a, b| (a.ordinal, &a.name).cmp(&(b.ordinal, &b.name)));
@@ -170,6 +178,7 @@ impl Observation {
             claims_read: self.claims_read,
             refusal: None,
             may_delete_claims: self.may_delete_claims,
+            autoscaler: self.autoscaler.clone(),
         })
     }
 
@@ -188,13 +197,16 @@ impl Observation {
     }
 
     /// Reads what isn't known or may have changed; `Err` with the reason if something stays unknown.
-    async fn read(&mut self, cluster: &Cluster, managed: &Managed, claims: bool) -> Result<(), String> {
+    async fn read(&mut self, cluster: &Cluster, managed: &Managed, observe: Observe) -> Result<(), String> {
         self.read_revisions(cluster, managed).await?;
         if !managed.workload.claim_templates.is_empty() {
             self.ask_for_right(cluster, &managed.workload.namespace).await?;
         }
-        if claims {
+        if observe.claims {
             self.read_claims(cluster, managed).await?;
+        }
+        if observe.autoscaler {
+            self.read_autoscaler(cluster, managed).await?;
         }
         let silent = self.age.silent_for(clock::mono());
         if silent > SILENCE {
@@ -250,6 +262,28 @@ impl Observation {
             }
             Err(error) => Err(self.failed(&error)),
         }
+    }
+
+    async fn read_autoscaler(&mut self, cluster: &Cluster, managed: &Managed) -> Result<(), String> {
+        let now = clock::mono();
+        if self.autoscaler_fresh.is_some_and(|until| now < until) {
+            return Ok(());
+        }
+        self.may_read()?;
+        let scope =
+            Scope { resource: Resource::HorizontalPodAutoscalers, selector: None, ..self.scope.clone() };
+        let found = match cluster.list::<autoscalers::Autoscaler>(&scope).await {
+            Ok(listed) => listed
+                .items
+                .into_iter()
+                .find(|autoscaler| autoscaler.scales(&managed.workload))
+                .map_or(Autoscaler::Absent, |autoscaler| Autoscaler::Present(autoscaler.into_name())),
+            Err(error) if error.is_forbidden() => Autoscaler::Unknown(error.to_string()),
+            Err(error) => return Err(self.failed(&error)),
+        };
+        self.autoscaler = Some(found);
+        self.autoscaler_fresh = Some(now + AUTOSCALER_AGE);
+        Ok(())
     }
 
     async fn ask_for_right(&mut self, cluster: &Cluster, namespace: &str) -> Result<(), String> {

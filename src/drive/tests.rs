@@ -8,7 +8,9 @@ use std::{
 use http::{Method, Request, Response};
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
-use siskin_core::{facts::Rules, group::MaxParallelRollouts, policy::Library, time::Instant};
+use siskin_core::{
+    decision::Observe, facts::Rules, group::MaxParallelRollouts, policy::Library, time::Instant,
+};
 use tokio::sync::{mpsc, watch};
 
 use super::{Context, Fleet, Members, Seen, driver::Driver, observation::Observation};
@@ -193,11 +195,14 @@ async fn what_stays_unseen_for_ten_seconds_is_worth_telling() {
     let cluster = server.cluster(&metrics);
     let managed = managed();
     let mut observation = Observation::start(&cluster, &Health::default(), &key(), &managed);
-    assert!(observation.detail(&cluster, &managed, false).await.is_none(), "nothing is listed yet");
+    assert!(
+        observation.detail(&cluster, &managed, Observe::default()).await.is_none(),
+        "nothing is listed yet"
+    );
     let later = |seconds| clock::mono() + Duration::from_secs(seconds);
     assert_eq!(observation.missing(later(5)), None);
     assert_eq!(observation.missing(later(10)), Some("its pods can't be listed"));
     observation.changed().await;
-    assert!(observation.detail(&cluster, &managed, false).await.is_some());
+    assert!(observation.detail(&cluster, &managed, Observe::default()).await.is_some());
     assert_eq!(observation.missing(later(10)), None);
 }

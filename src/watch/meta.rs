@@ -174,6 +174,38 @@ mod tests {
         assert_eq!(by("kubectl"), Writer::Person("kubectl".into()));
     }
 
+    /// As Kubernetes 1.35 writes it: an entry for the scale subresource has no time. Beside it stands a tool that
+    /// co-owns the field no longer.
+    #[test]
+    fn a_write_through_the_scale_subresource_has_no_time() {
+        let mut scaled = entry("kube-controller-manager", "Update", "scale", "");
+        scaled.as_object_mut().unwrap().remove("time");
+        let mut applied = entry("kubectl", "Apply", "", "2026-01-01T10:00:00Z");
+        applied["fieldsV1"] = json!({ "f:spec": { "f:template": {} } });
+        assert_eq!(writer(&[applied, scaled]), Writer::Autoscaler("kube-controller-manager".into()));
+    }
+
+    #[test]
+    fn each_real_writer_is_known() {
+        let at = "2026-01-01T10:00:00Z";
+        let by = |manager: &str, operation: &str| writer(&[entry(manager, operation, "", at)]);
+        for (manager, operation) in [
+            ("kubectl-client-side-apply", "Update"),
+            ("kubectl", "Apply"),
+            ("helm", "Update"),
+            ("helm", "Apply"),
+            ("argocd-controller", "Update"),
+            ("argocd-controller", "Apply"),
+            ("kustomize-controller", "Apply"),
+            ("helm-controller", "Apply"),
+        ] {
+            assert_eq!(by(manager, operation), Writer::Applier(manager.into()), "{manager} by {operation}");
+        }
+        for manager in ["kubectl-edit", "kubectl-patch", "kubectl-replace"] {
+            assert_eq!(by(manager, "Update"), Writer::Person(manager.into()));
+        }
+    }
+
     #[test]
     fn appliers_are_known_by_operation_or_by_name() {
         let at = "2026-01-01T10:00:00Z";

@@ -1,5 +1,6 @@
 //! Cluster -> facts: lists and watches, objects projected to what the core reads as soon as they arrive.
 
+pub mod autoscalers;
 pub mod claims;
 pub mod guards;
 pub mod meta;

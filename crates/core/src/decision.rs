@@ -48,6 +48,8 @@ pub struct Observe {
     pub claims: bool,
     /// The Events that say why pods are not created.
     pub refusals: bool,
+    /// What scales the workload by metrics ([`crate::facts::Detail::autoscaler`]).
+    pub autoscaler: bool,
     /// Whether the hold protects the workload, which costs a request: the next step needs to know.
     pub hold: bool,
 }

@@ -112,6 +112,19 @@ pub struct Detail {
     pub refusal: Option<String>,
     /// Whether this controller may delete claims in the namespace (a right of its own).
     pub may_delete_claims: bool,
+    /// What scales the workload by metrics; `None`: nobody has looked.
+    pub autoscaler: Option<Autoscaler>,
+}
+
+/// What scales a workload by metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Autoscaler {
+    /// Nothing does.
+    Absent,
+    /// The `HorizontalPodAutoscaler` of this name; KEDA makes one for each `ScaledObject`.
+    Present(String),
+    /// It can't be found out; the text says why and how to mend it.
+    Unknown(String),
 }
 
 /// The projection of a StatefulSet.

@@ -398,6 +398,8 @@ pub struct Memory {
     pub observed: Option<Observed>,
     /// How long extra pods have been refused.
     pub surge_refused_for: Duration,
+    /// Others who lower the partition.
+    pub contest: Contest,
     /// When a write last came out different.
     pub refused_at: Option<Instant>,
     /// A write that came out different: what differs. Set by [`State::refused`].
@@ -457,6 +459,21 @@ pub(crate) fn judged<'a>(
     }
     let Trial { rollout, stable } = memory.observed.as_ref()?.trial.as_ref()?;
     Some((rollout, Some(stable)))
+}
+
+/// What is remembered of others who lower the partition.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Contest {
+    /// The partition that the last step left behind.
+    pub left: Option<u32>,
+    /// How often it was found lowered.
+    pub times: u32,
+    /// When it was last found so.
+    pub last: Option<Instant>,
+    /// It is still as somebody else wrote it.
+    pub open: bool,
+    /// When it was last written back.
+    pub answered: Option<Instant>,
 }
 
 /// Why a state annotation can't be used.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use siskin_core::{
     facts::{Pod, UpdateStrategy, Workload},
-    policy::{ClaimUse, Placement, Policy, Strategy},
+    policy::{AutoscalerUse, ClaimUse, Placement, Policy, Strategy, Surge},
     strategy::compile,
 };
 
@@ -265,7 +265,7 @@ impl Findings {
                 "add a check of what users see",
             );
         }
-        let Some(Placement::Surge { claims, .. }) = surge(policy) else { return };
+        let Some(Surge { claims, .. }) = surge(policy) else { return };
         if workload.claim_templates.is_empty() {
             return;
         }
@@ -289,16 +289,29 @@ impl Findings {
     }
 
     fn of_the_neighbours(&mut self, seen: &Surroundings) {
-        let surges = matches!(&seen.policy, Named::Loaded(policy) if surge(policy).is_some());
+        let of_policy = match &seen.policy {
+            Named::Loaded(policy) => surge(policy),
+            _ => None,
+        };
+        let surges = of_policy.is_some();
         if let Some(autoscalers) = self.seen(&seen.autoscalers, "autoscalers")
             && !autoscalers.is_empty()
         {
             let what = format!("{} scales it", autoscalers.join(", "));
-            let mend = "use a policy with placement InPlace, or leave `replicas` to one of the two";
-            if surges {
-                self.warns(what, "it counts extra pods and scales with them", mend);
-            } else {
-                self.tells(what, "a change of replicas in the middle opens the step anew", "nothing");
+            match of_policy.map(|surge| surge.autoscaler) {
+                Some(AutoscalerUse::Refuse) => self.stops(
+                    what,
+                    "it would count extra pods, so no rollout would start",
+                    "use a policy with placement InPlace, or with surge.autoscaler: Follow",
+                ),
+                Some(AutoscalerUse::Follow) => self.warns(
+                    what,
+                    "it counts extra pods and scales with them",
+                    "nothing, if the workload has no claims; else use placement InPlace",
+                ),
+                None => {
+                    self.tells(what, "a change of replicas in the middle opens the step anew", "nothing");
+                }
             }
         }
         if let Some(budgets) = self.seen(&seen.blocking_budgets, "PodDisruptionBudgets")
@@ -349,10 +362,13 @@ impl Findings {
     }
 }
 
-/// Where a policy's canary pods run, if these are extra pods.
-fn surge(policy: &Policy) -> Option<&Placement> {
+/// The extra pods of a policy, if it has any.
+fn surge(policy: &Policy) -> Option<&Surge> {
     match &policy.strategy {
-        Strategy::Canary(canary) => Some(&canary.placement).filter(|at| **at != Placement::InPlace),
+        Strategy::Canary(canary) => match &canary.placement {
+            Placement::Surge(surge) => Some(surge),
+            Placement::InPlace => None,
+        },
         Strategy::RollingUpdate(_) => None,
     }
 }

@@ -5,6 +5,7 @@
 //! differs, the decision's one anchor patch brings them there together with the state.
 
 mod adopt;
+mod autoscaler;
 mod back;
 mod claims;
 mod commands;
@@ -16,6 +17,7 @@ mod labels;
 mod leave;
 mod observe;
 mod obstacle;
+mod partition;
 mod refused;
 mod replicas;
 mod rest;
@@ -105,6 +107,7 @@ impl Turn<'_> {
         if !self.stable_agrees() {
             return;
         }
+        self.note_partition();
         self.report_what_stands_against_rollouts();
         self.act_on_commands();
         match self.record().phase {

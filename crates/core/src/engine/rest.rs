@@ -6,7 +6,7 @@ use super::turn::{Turn, brief};
 use crate::{
     decision::Note,
     facts::{PolicyFact, Revision, RevisionVerdict},
-    policy::{ClaimUse, Mode, Placement, Policy, Strategy},
+    policy::{ClaimUse, Mode, Placement, Policy, Strategy, Surge},
     state::{ClaimLedger, Memory, Phase, Rollout},
     strategy::{Plan, compile},
 };
@@ -87,6 +87,7 @@ impl Turn<'_> {
             tick: self.memory.tick,
             canary_template: Some(self.workload.template.clone()),
             deleted: std::mem::take(&mut self.memory.deleted),
+            contest: std::mem::take(&mut self.memory.contest),
             guard: std::mem::take(&mut self.memory.guard),
             ..Memory::default()
         };
@@ -131,7 +132,8 @@ impl Turn<'_> {
                 return None;
             }
         };
-        self.surge_is_allowed(&policy, &plan).then_some((policy, plan))
+        (self.surge_is_allowed(&policy, &plan) && self.autoscaler_allows(&policy, &plan))
+            .then_some((policy, plan))
     }
 
     /// Whether the workload and our rights allow what the policy says of surge pods' claims; reports what doesn't.
@@ -178,9 +180,14 @@ pub(super) fn discards_claims(policy: &Policy) -> bool {
 
 /// What the policy says of surge pods' claims.
 pub(super) fn claim_use(policy: &Policy) -> Option<ClaimUse> {
+    surge(policy)?.claims
+}
+
+/// What the policy says of surge pods, if it has any.
+pub(super) fn surge(policy: &Policy) -> Option<&Surge> {
     match &policy.strategy {
-        Strategy::Canary(canary) => match canary.placement {
-            Placement::Surge { claims, .. } => claims,
+        Strategy::Canary(canary) => match &canary.placement {
+            Placement::Surge(surge) => Some(surge),
             Placement::InPlace => None,
         },
         Strategy::RollingUpdate(_) => None,

@@ -320,6 +320,7 @@ impl<'a> Turn<'a> {
         }
         self.keep_problem();
         let patch = self.anchor_patch();
+        self.leave_partition(patch.as_ref().and_then(|patch| patch.partition));
         let mut writes = Vec::new();
         if let Some(patch) = patch {
             self.memory.saved_ms = self.spent_ms();
@@ -359,7 +360,8 @@ impl<'a> Turn<'a> {
             let fits = |wanted: u32| {
                 wanted == self.workload.partition || wanted >= PARKED && self.workload.partition >= PARKED
             };
-            patch.partition = self.partition.filter(|&wanted| !fits(wanted));
+            patch.partition =
+                self.partition.filter(|&wanted| !fits(wanted)).filter(|&wanted| self.may_write_back(wanted));
         }
         let nothing = patch.annotations.is_empty()
             && patch.replicas.is_none()

@@ -68,12 +68,29 @@ pub enum Placement {
     /// The highest ordinals of the workload itself.
     InPlace,
     /// Extra pods above the user's replicas first, then in place.
-    Surge {
-        /// How many extra pods; `None`: as many as the first step exposes.
-        pods: Option<Amount>,
-        /// What the data of extra pods is worth. `None` only fits a workload without claim templates.
-        claims: Option<ClaimUse>,
-    },
+    Surge(Surge),
+}
+
+/// The extra pods of a canary rollout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Surge {
+    /// How many extra pods; `None`: as many as the first step exposes.
+    pub pods: Option<Amount>,
+    /// What the data of extra pods is worth. `None` only fits a workload without claim templates.
+    pub claims: Option<ClaimUse>,
+    /// What if something scales the workload by metrics.
+    #[serde(default)]
+    pub autoscaler: AutoscalerUse,
+}
+
+/// Extra pods of a workload that an autoscaler targets: it counts them, and takes them away or adds others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AutoscalerUse {
+    /// No rollout starts.
+    #[default]
+    Refuse,
+    /// The autoscaler decides how many pods there are with the extra ones; the others are the user's replicas.
+    Follow,
 }
 
 /// What happens to the claims of surge ordinals.

@@ -1,9 +1,9 @@
 //! From the YAML tree to a [`Policy`]: the schema, its defaults and its ranges.
 
 use super::{
-    AfterCompletion, Amount, Batches, Bounds, Canary, ClaimUse, GoDuration, Mode, Notify, OnFailure,
-    OnForgotten, OnNoData, OnSurgeRefused, Outcome, Placement, Policy, Readiness, Step, Strategy, Topic,
-    read_check::checks, read_window::windows, value,
+    AfterCompletion, Amount, AutoscalerUse, Batches, Bounds, Canary, ClaimUse, GoDuration, Mode, Notify,
+    OnFailure, OnForgotten, OnNoData, OnSurgeRefused, Outcome, Placement, Policy, Readiness, Step, Strategy,
+    Surge, Topic, read_check::checks, read_window::windows, value,
 };
 use crate::yaml::{Fields, Place, Reader};
 
@@ -129,8 +129,8 @@ fn placement(reader: &Reader<'_>) -> Option<Placement> {
     let surges = fields.required("type", "`InPlace` or `Surge`", |it| {
         it.choice(&[("InPlace", false), ("Surge", true)], &["Separate"])
     });
-    let surge = fields.optional("surge", |surge| {
-        let mut fields = surge.fields()?;
+    let surge = fields.optional("surge", |surge_reader| {
+        let mut fields = surge_reader.fields()?;
         let pods = fields.optional("pods", value::amount);
         let claims = fields.optional("claims", |it| {
             it.choice(
@@ -138,11 +138,19 @@ fn placement(reader: &Reader<'_>) -> Option<Placement> {
                 &[],
             )
         });
-        Some((pods?, claims?))
+        let autoscaler = fields.optional("autoscaler", |it| {
+            it.choice(&[("Refuse", AutoscalerUse::Refuse), ("Follow", AutoscalerUse::Follow)], &[])
+        });
+        let surge = Surge { pods: pods?, claims: claims?, autoscaler: autoscaler?.unwrap_or_default() };
+        if surge.autoscaler == AutoscalerUse::Follow && surge.pods != Some(Amount::Count(1)) {
+            // A number of extra pods that changes with the replicas would make both write in turns.
+            surge_reader.expected("`pods: 1` next to `autoscaler: Follow`");
+            return None;
+        }
+        Some(surge)
     });
     if surges? {
-        let (pods, claims) = surge?.unwrap_or_default();
-        Some(Placement::Surge { pods, claims })
+        Some(Placement::Surge(surge?.unwrap_or_default()))
     } else {
         let member = fields.get("surge");
         value::none(member.as_ref(), "InPlace", "Surge");

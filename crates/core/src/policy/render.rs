@@ -2,7 +2,7 @@
 
 use super::{
     Batches, Bound, Canary, Check, Endpoint, Limit, Measure, Placement, Policy, Port, Probe, Query, Question,
-    Range, Scheme, ScrapeProbe, Signal, Step, Strategy,
+    Range, Scheme, ScrapeProbe, Signal, Step, Strategy, Surge,
     read::{API_VERSION, KIND},
     value::percent_text,
 };
@@ -78,19 +78,18 @@ fn canary(out: &mut Writer, canary: &Canary) {
     let Canary { placement, steps, remainder } = canary;
     out.section("placement", |out| match placement {
         Placement::InPlace => out.field("type", "InPlace"),
-        Placement::Surge { pods, claims } => {
+        Placement::Surge(Surge { pods, claims, autoscaler }) => {
             out.field("type", "Surge");
-            // Left out, both mean something: as many pods as the first step, and no claims at all.
-            if pods.is_some() || claims.is_some() {
-                out.section("surge", |out| {
-                    if let Some(pods) = pods {
-                        out.field("pods", pods);
-                    }
-                    if let Some(claims) = claims {
-                        out.field("claims", format_args!("{claims:?}"));
-                    }
-                });
-            }
+            out.section("surge", |out| {
+                // Left out, both mean something: as many pods as the first step, and no claims at all.
+                if let Some(pods) = pods {
+                    out.field("pods", pods);
+                }
+                if let Some(claims) = claims {
+                    out.field("claims", format_args!("{claims:?}"));
+                }
+                out.field("autoscaler", format_args!("{autoscaler:?}"));
+            });
         }
     });
     out.section("steps", |out| steps.iter().for_each(|step| out.list_item(|out| self::step(out, step))));

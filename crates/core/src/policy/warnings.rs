@@ -1,7 +1,7 @@
 //! What a policy may say but rarely means, and what follows from it that people should know.
 
 use super::{
-    AfterCompletion, ClaimUse, Mode, OnForgotten, OnNoData, Placement, Policy, Probe, Signal, Strategy,
+    AfterCompletion, ClaimUse, Mode, OnForgotten, OnNoData, Placement, Policy, Probe, Signal, Strategy, Surge,
 };
 
 /// Sentences for the author of `policy`, in the order of the file.
@@ -73,7 +73,7 @@ pub fn warnings(policy: &Policy) -> Vec<String> {
 }
 
 fn placement(placement: &Placement) -> Option<&'static str> {
-    let Placement::Surge { pods: _, claims } = placement else { return None };
+    let Placement::Surge(Surge { claims, .. }) = placement else { return None };
     Some(match claims {
         None => {
             "without `surge.claims`, workloads with volumeClaimTemplates are refused; say what the data of extra pods is \

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    policy::{Amount, Batches, Canary, GoDuration, Placement, Policy, Strategy},
+    policy::{Amount, Batches, Canary, GoDuration, Placement, Policy, Strategy, Surge},
     state::Rollout,
 };
 
@@ -117,8 +117,8 @@ fn compile_canary(
     let first = canary.steps.first().map_or(Amount::Count(1), |step| step.exposure);
     let surge = match placement {
         Placement::InPlace => 0,
-        Placement::Surge { claims: None, .. } if has_claims => return Err(Unfit::ClaimUseMissing),
-        Placement::Surge { pods, .. } => pods.unwrap_or(first).of(replicas),
+        Placement::Surge(Surge { claims: None, .. }) if has_claims => return Err(Unfit::ClaimUseMissing),
+        Placement::Surge(Surge { pods, .. }) => pods.unwrap_or(first).of(replicas),
     };
     let mut steps = Vec::new();
     let mut before = 0;
@@ -165,7 +165,7 @@ fn in_batches(prefix: &str, batches: &Batches, replicas: u32, done: u32, surge: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{ClaimUse, Step};
+    use crate::policy::{ClaimUse, Step, Surge};
 
     fn canary(placement: Placement, exposures: &[Amount]) -> Policy {
         let mut policy = crate::policy::builtin("standard").unwrap();
@@ -192,7 +192,7 @@ mod tests {
     }
 
     fn surge() -> Placement {
-        Placement::Surge { pods: None, claims: Some(ClaimUse::Discard) }
+        Placement::Surge(Surge { claims: Some(ClaimUse::Discard), ..Surge::default() })
     }
 
     #[test]
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn claims_need_a_word_on_what_they_are_worth() {
-        let policy = canary(Placement::Surge { pods: None, claims: None }, &[Amount::Count(1)]);
+        let policy = canary(Placement::Surge(Surge::default()), &[Amount::Count(1)]);
         assert_eq!(compile(&policy, 3, true), Err(Unfit::ClaimUseMissing));
         assert!(compile(&policy, 3, false).is_ok());
     }

@@ -45,7 +45,11 @@ fn a_canary_that_never_gets_ready_is_taken_back_also_under_ordered_ready() {
         surge(),
         in_place(),
         canary(
-            Placement::Surge { pods: Some(Amount::Count(2)), claims: Some(crate::policy::ClaimUse::Discard) },
+            Placement::Surge(crate::policy::Surge {
+                pods: Some(Amount::Count(2)),
+                claims: Some(crate::policy::ClaimUse::Discard),
+                ..crate::policy::Surge::default()
+            }),
             &[(50, 3)],
         ),
     ] {

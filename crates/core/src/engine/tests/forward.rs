@@ -3,7 +3,7 @@
 use super::world::{World, canary, in_place, policy, seconds, surge};
 use crate::{
     facts::{PARKED, Writer},
-    policy::{Amount, Batches, ClaimUse, Placement, Strategy},
+    policy::{Amount, Batches, ClaimUse, Placement, Strategy, Surge},
     state::Phase,
 };
 
@@ -121,7 +121,8 @@ fn a_gap_counts_nothing_towards_the_bake() {
 
 #[test]
 fn claims_of_extra_pods_are_kept_if_the_policy_says_so() {
-    let keep = canary(Placement::Surge { pods: None, claims: Some(ClaimUse::Keep) }, &[(25, 2)]);
+    let keep =
+        canary(Placement::Surge(Surge { claims: Some(ClaimUse::Keep), ..Surge::default() }), &[(25, 2)]);
     let mut world = World::at_rest(3, keep);
     world.release("v2");
     world.until("promoted", |world| world.told("Promoted"));
@@ -147,7 +148,8 @@ fn a_left_over_claim_stops_a_surge_until_it_is_gone() {
 
 #[test]
 fn reuse_surges_onto_a_claim_from_before_and_leaves_it() {
-    let reuse = canary(Placement::Surge { pods: None, claims: Some(ClaimUse::Reuse) }, &[(25, 2)]);
+    let reuse =
+        canary(Placement::Surge(Surge { claims: Some(ClaimUse::Reuse), ..Surge::default() }), &[(25, 2)]);
     let mut world = World::at_rest(2, reuse);
     world.claim("data-db-2");
     let uid = world.claims.last().unwrap().uid.clone();
@@ -183,7 +185,11 @@ fn a_step_waits_until_every_other_pod_is_ready() {
 #[test]
 fn a_surge_grows_and_keeps_the_claims_that_it_has() {
     let grows = canary(
-        Placement::Surge { pods: Some(Amount::Count(2)), claims: Some(ClaimUse::Discard) },
+        Placement::Surge(Surge {
+            pods: Some(Amount::Count(2)),
+            claims: Some(ClaimUse::Discard),
+            ..Surge::default()
+        }),
         &[(25, 3), (50, 3)],
     );
     let mut world = World::at_rest(4, grows);
@@ -207,7 +213,8 @@ fn missing_data_is_told_once() {
 
 #[test]
 fn claims_that_kubernetes_deletes_can_not_be_kept() {
-    let keep = canary(Placement::Surge { pods: None, claims: Some(ClaimUse::Keep) }, &[(25, 2)]);
+    let keep =
+        canary(Placement::Surge(Surge { claims: Some(ClaimUse::Keep), ..Surge::default() }), &[(25, 2)]);
     let mut world = World::at_rest(3, keep);
     world.sts.delete_claims_when_scaled = true;
     world.release("v2");

@@ -2,8 +2,8 @@
 
 use super::world::{World, canary, in_place, surge};
 use crate::{
-    facts::{PARKED, UpdateStrategy, Writer},
-    policy::{ClaimUse, Placement},
+    facts::{Autoscaler, PARKED, UpdateStrategy, Writer},
+    policy::{Amount, AutoscalerUse, ClaimUse, Placement, Surge},
     state::Phase,
 };
 
@@ -14,7 +14,7 @@ fn person() -> Writer {
 fn long_surge() -> World {
     let mut world = World::at_rest(
         4,
-        canary(Placement::Surge { pods: None, claims: Some(ClaimUse::Discard) }, &[(25, 20)]),
+        canary(Placement::Surge(Surge { claims: Some(ClaimUse::Discard), ..Surge::default() }), &[(25, 20)]),
     );
     world.release("v2");
     world.until("baking", |world| world.phase() == Phase::Baking);
@@ -140,12 +140,172 @@ fn scaling_a_workload_that_became_unsupported_is_not_fought() {
 }
 
 #[test]
+fn extra_pods_that_an_autoscaler_would_count_are_refused_until_it_is_gone() {
+    for in_the_way in [Autoscaler::Present("db".to_owned()), Autoscaler::Unknown("no right".to_owned())] {
+        let mut world = World::at_rest(3, surge());
+        world.autoscaler = in_the_way;
+        world.release("v2");
+        world.run(15);
+        assert_eq!(world.phase(), Phase::Idle);
+        assert_eq!((world.sts.replicas, world.problem), (3, Some("AutoscalerInTheWay")));
+        assert_eq!(world.told.iter().filter(|note| note.reason() == "AutoscalerInTheWay").count(), 1);
+        world.autoscaler = Autoscaler::Absent;
+        ends_with(&mut world, 3);
+    }
+}
+
+#[test]
+fn an_autoscaler_is_only_looked_for_when_extra_pods_would_be_added() {
+    let mut world = World::at_rest(3, in_place());
+    world.autoscaler = Autoscaler::Present("db".to_owned());
+    world.release("v2");
+    ends_with(&mut world, 3);
+}
+
+/// An extra ordinal is as good as any other here: claims are used again.
+fn follows_an_autoscaler() -> World {
+    let (pods, claims) = (Some(Amount::Count(1)), Some(ClaimUse::Reuse));
+    let extra = Surge { pods, claims, autoscaler: AutoscalerUse::Follow };
+    let mut world = World::at_rest(4, canary(Placement::Surge(extra), &[(25, 20)]));
+    world.autoscaler = Autoscaler::Present("db".to_owned());
+    world.release("v2");
+    world.until("baking", |world| world.phase() == Phase::Baking && world.sts.replicas == 5);
+    world
+}
+
+#[test]
+fn where_the_policy_follows_the_autoscaler_it_has_the_number_of_pods_that_it_wants() {
+    for wanted in [4, 6, 7] {
+        let mut world = follows_an_autoscaler();
+        world.scale(wanted, Writer::Autoscaler("kube-controller-manager".to_owned()));
+        world.run(2);
+        let writes = world.writes;
+        world.until("baking with them", |world| {
+            world.phase() == Phase::Baking && world.pods().len() == wanted as usize
+        });
+        world.run(5);
+        assert_eq!(world.sts.replicas, wanted, "nothing is put back");
+        assert!(world.writes - writes <= 6, "{} writes", world.writes - writes);
+        assert!(!world.told("PausedReplicasContested"));
+        world.until("promoted", |world| world.told("Promoted"));
+        world.run(2);
+        assert_eq!(world.pods(), vec!["v2"; wanted as usize - 1]);
+    }
+}
+
+#[test]
 fn an_autoscaler_that_scales_to_zero_means_it() {
     let mut world = World::baking(
         1,
-        canary(Placement::Surge { pods: None, claims: Some(ClaimUse::Discard) }, &[(25, 20)]),
+        canary(Placement::Surge(Surge { claims: Some(ClaimUse::Discard), ..Surge::default() }), &[(25, 20)]),
     );
     world.scale(0, Writer::Autoscaler("keda".to_owned()));
     world.run(10);
     assert_eq!(world.sts.replicas, 0);
+}
+
+/// Somebody's tool writes `partition: 0` every second, as long as `seconds`.
+fn opened_every_second(world: &mut World, seconds: u64) {
+    for _ in 0..seconds {
+        world.set_partition(0);
+        world.run(1);
+    }
+}
+
+#[test]
+fn a_partition_that_somebody_writes_is_parked_again_and_said() {
+    let mut world = World::at_rest(3, in_place());
+    world.set_partition(0);
+    world.run(2);
+    assert_eq!((world.sts.partition, world.writes), (PARKED, 1));
+    assert_eq!(world.problem, Some("PartitionContested"));
+    world.run(601);
+    assert_eq!(world.problem, None);
+    world.set_partition(1);
+    world.run(2);
+    assert_eq!(world.sts.partition, PARKED);
+}
+
+#[test]
+fn a_tool_that_writes_the_partition_every_second_is_not_fought() {
+    let mut world = World::at_rest(3, in_place());
+    opened_every_second(&mut world, 120);
+    assert!(world.writes <= 8, "{} writes", world.writes);
+    assert_eq!(world.told.iter().filter(|note| note.reason() == "PartitionContested").count(), 1);
+    world.run(61);
+    assert_eq!(world.sts.partition, PARKED, "parked when the tool has ended");
+}
+
+#[test]
+fn after_a_contest_at_rest_a_rollout_opens_and_parks_as_any_other() {
+    let mut world = World::at_rest(3, in_place());
+    opened_every_second(&mut world, 10);
+    world.run(60);
+    world.release("v2");
+    ends_with(&mut world, 3);
+    assert!(world.told("Started") || world.told("RolloutStarted"));
+}
+
+#[test]
+fn our_own_steps_are_no_contest() {
+    let mut world = World::at_rest(4, in_place());
+    world.release("v2");
+    ends_with(&mut world, 4);
+    world.failing.insert("v3".to_owned());
+    world.release("v3");
+    world.until("rolled back", |world| world.told("RolledBack"));
+    assert!(!world.told("PartitionContested"));
+}
+
+#[test]
+fn a_manifest_that_takes_the_surge_away_and_opens_is_parked_and_the_surge_comes_again() {
+    let mut world = long_surge();
+    world.sts.partition = 0;
+    world.scale(4, Writer::Applier("argocd".to_owned()));
+    world.run(1);
+    assert_eq!(world.sts.partition, PARKED);
+    world.until("judged again", |world| world.phase() == Phase::Baking && world.sts.replicas == 5);
+    assert_eq!(world.problem, Some("PartitionContested"));
+    ends_with(&mut world, 4);
+}
+
+/// Whoever writes replicas, whenever and to whatever: the rollout ends at the number that the rules say.
+#[test]
+fn replicas_written_at_any_moment_end_at_the_number_of_their_writer() {
+    let extra = Surge { pods: Some(Amount::Count(1)), claims: Some(ClaimUse::Reuse), ..Surge::default() };
+    let writers = [
+        person(),
+        Writer::Autoscaler("kube-controller-manager".to_owned()),
+        Writer::Applier("helm".to_owned()),
+    ];
+    for moment in [Phase::Idle, Phase::Opening, Phase::Baking, Phase::Reverting, Phase::Completing] {
+        for writer in &writers {
+            for wanted in [2, 7] {
+                let mut world = World::at_rest(4, canary(Placement::Surge(extra), &[(25, 5)]));
+                if moment != Phase::Idle {
+                    world.release("v2");
+                    if moment == Phase::Reverting {
+                        world.failing.insert("v2".to_owned());
+                    }
+                    world.until("the moment", |world| world.phase() == moment);
+                }
+                let record = world.state.record.clone().unwrap();
+                let surge = record.rollout.map_or(0, |rollout| rollout.surge);
+                world.scale(wanted, writer.clone());
+                if moment == Phase::Idle {
+                    world.run(1);
+                    world.release("v2");
+                }
+                world.until("the end", |world| world.told("Promoted") || world.told("RolledBack"));
+                world.run(5);
+                let counted = matches!(writer, Writer::Autoscaler(_)) && surge > 0;
+                let expected = if counted { wanted - surge } else { wanted };
+                let version = if moment == Phase::Reverting { "v1" } else { "v2" };
+                let told = format!("{writer:?} to {wanted} at {moment:?}: {:#?}", world.told);
+                assert_eq!(world.pods(), vec![version; expected as usize], "{told}");
+                assert_eq!((world.sts.replicas, world.sts.partition), (expected, PARKED), "{told}");
+                assert!(!world.told("PartitionContested"), "{told}");
+            }
+        }
+    }
 }

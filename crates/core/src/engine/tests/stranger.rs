@@ -7,7 +7,7 @@ use crate::{
     checks::Verdicts,
     engine::step,
     facts::Writer,
-    policy::{Amount, Batches, ClaimUse, Placement, Strategy},
+    policy::{Amount, Batches, ClaimUse, Placement, Strategy, Surge},
     state::{MAX_BYTES, Record},
     time::Now,
 };
@@ -41,7 +41,10 @@ fn huge_numbers_in_the_state_are_refused() {
             let result = std::panic::catch_unwind(move || {
                 let mut world = World::baking(
                     4,
-                    canary(Placement::Surge { pods: None, claims: Some(ClaimUse::Discard) }, &[(25, 20)]),
+                    canary(
+                        Placement::Surge(Surge { claims: Some(ClaimUse::Discard), ..Surge::default() }),
+                        &[(25, 20)],
+                    ),
                 );
                 world.edit_state(|state| {
                     if path == "/rollout/surge" {

@@ -3,7 +3,7 @@
 use super::world::{World, canary, in_place, seconds, surge};
 use crate::{
     facts::{PARKED, PolicyFact},
-    policy::{Amount, ClaimUse, Placement},
+    policy::{Amount, ClaimUse, Placement, Surge},
     state::Phase,
 };
 
@@ -32,7 +32,11 @@ fn raising_the_partition_reverts_nothing_so_every_canary_pod_is_deleted() {
 fn surge_pods_of_a_superseded_revision_and_their_claims_are_gone_before_the_next_surge() {
     for ordered in [false, true] {
         let policy = canary(
-            Placement::Surge { pods: Some(Amount::Count(2)), claims: Some(ClaimUse::Discard) },
+            Placement::Surge(Surge {
+                pods: Some(Amount::Count(2)),
+                claims: Some(ClaimUse::Discard),
+                ..Surge::default()
+            }),
             &[(50, 10)],
         );
         let mut world = World::baking(4, policy);

@@ -47,8 +47,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn canary() -> impl Strategy<Value = Canary> {
     let claims = prop_oneof![Just(ClaimUse::Discard), Just(ClaimUse::Keep), Just(ClaimUse::Reuse)];
-    let surge = (option::of(amount()), option::of(claims))
-        .prop_map(|(pods, claims)| Placement::Surge { pods, claims });
+    let autoscaler = prop_oneof![Just(AutoscalerUse::Refuse), Just(AutoscalerUse::Follow)];
+    let surge =
+        (option::of(amount()), option::of(claims), autoscaler).prop_map(|(pods, claims, autoscaler)| {
+            let pods = if autoscaler == AutoscalerUse::Follow { Some(Amount::Count(1)) } else { pods };
+            Placement::Surge(Surge { pods, claims, autoscaler })
+        });
     (prop_oneof![Just(Placement::InPlace), surge], steps(), batches())
         .prop_map(|(placement, steps, remainder)| Canary { placement, steps, remainder })
 }
@@ -75,7 +79,7 @@ fn selector() -> impl Strategy<Value = Selector> {
         pattern().prop_map(MatchOp::Matches),
         pattern().prop_map(MatchOp::NotMatches),
     ];
-    let label = prop_oneof!["[a-df-z_][a-z0-9_]{0,5}", "\\PC{1,5}"];
+    let label = prop_oneof!["[a-km-z_][a-z0-9_]{0,5}", "\\PC{1,5}"];
     let matcher = (label, op).prop_map(|(label, op)| Matcher { label, op });
     (prop_oneof!["[a-z_:][a-z0-9_:]{0,6}", "\\PC{1,6}"], vec(matcher, 0..3))
         .prop_map(|(metric, matchers)| Selector { metric, matchers })

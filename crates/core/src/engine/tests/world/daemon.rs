@@ -44,6 +44,7 @@ impl World {
                 .then(|| "exceeded quota: pods".to_owned())
                 .filter(|_| self.quota.is_some()),
             may_delete_claims: self.may_delete_claims,
+            autoscaler: self.observe.autoscaler.then(|| self.autoscaler.clone()),
         });
         let hold = self.observe.hold.then(|| self.is_held());
         let guard = self.guarded.then(|| self.list.clone().unwrap_or_default());
@@ -91,7 +92,9 @@ impl World {
     /// Carries a decision out; true if there was something to write.
     fn act(&mut self, decision: Decision) -> bool {
         let wrote = !decision.writes.is_empty();
-        let closer = decision.observe.detail && !self.observe.detail || decision.observe.hold;
+        let closer = decision.observe.detail && !self.observe.detail
+            || decision.observe.autoscaler && !self.observe.autoscaler
+            || decision.observe.hold;
         self.observe = decision.observe;
         self.asked_for_hold.extend(self.observe.hold.then_some(self.at));
         self.state.memory.refusal = None;

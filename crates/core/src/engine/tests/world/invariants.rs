@@ -21,6 +21,7 @@ impl World {
                 || self.sts.partition >= PARKED
                 || self.sts.partition >= self.sts.replicas
                 || self.admission.is_some()
+                || self.state.memory.contest.open
                 || self.foreign(),
             "open at {:?}: partition {}",
             record.phase,

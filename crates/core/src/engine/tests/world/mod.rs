@@ -14,11 +14,14 @@ use serde_json::{Value, json};
 
 use crate::{
     decision::{Note, Observe},
-    facts::{Claim, Guard, PARKED, Pod, PolicyFact, Revision, RevisionFact, Rules, Uid, Workload, Writer},
+    facts::{
+        Autoscaler, Claim, Guard, PARKED, Pod, PolicyFact, Revision, RevisionFact, Rules, Uid, Workload,
+        Writer,
+    },
     group::MemberFacts,
     policy::{
         AfterCompletion, Amount, Batches, Bounds, Canary, ClaimUse, GoDuration, OnForgotten, Placement,
-        Policy, Step, Strategy, builtin,
+        Policy, Step, Strategy, Surge, builtin,
     },
     state::{Phase, Record, State},
     time::Wall,
@@ -95,6 +98,8 @@ pub struct World {
     pub peers: Vec<MemberFacts>,
     /// When the engine asked to be called again.
     pub wake: Option<Duration>,
+    /// What the engine finds when it looks for an autoscaler.
+    pub autoscaler: Autoscaler,
 }
 
 pub fn seconds(seconds: u64) -> GoDuration {
@@ -130,7 +135,7 @@ pub fn in_place() -> Policy {
 }
 
 pub fn surge() -> Policy {
-    canary(Placement::Surge { pods: None, claims: Some(ClaimUse::Discard) }, &[(25, 5)])
+    canary(Placement::Surge(Surge { claims: Some(ClaimUse::Discard), ..Surge::default() }), &[(25, 5)])
 }
 
 impl World {
@@ -186,6 +191,7 @@ impl World {
             room: None,
             peers: Vec::new(),
             wake: None,
+            autoscaler: Autoscaler::Absent,
         };
         world.run(10);
         world.users_claims = world.claims.iter().map(|claim| claim.uid.clone()).collect();
