@@ -36,6 +36,7 @@ pub const RIGHTS: &[Right] = &[
     always("apps", "controllerrevisions", &["list", "patch"]),
     always("", "pods", &["list", "watch", "delete"]),
     always("", "persistentvolumeclaims", &["list"]),
+    always("autoscaling", "horizontalpodautoscalers", &["list"]),
     always("events.k8s.io", "events", &["create", "list"]),
     Right {
         group: "apps",

@@ -45,20 +45,15 @@ pub struct Deployed {
 }
 
 impl Deployed {
-    /// Creates the objects and waits until all pods are ready.
-    pub async fn create(
+    /// The handle of a StatefulSet that comes to be by whatever means.
+    pub fn of(
         visits: &Visits,
         client: &Client,
         namespace: &str,
         view: watch::Receiver<View>,
         timeline: Timeline,
-    ) -> Result<Self, Failure> {
-        let services: Api<Service> = Api::namespaced(client.clone(), namespace);
-        for service in [visits.headless_service(), visits.service()] {
-            services.create(&PostParams::default(), &serde_json::from_value(service)?).await?;
-        }
-        let set: StatefulSet = serde_json::from_value(visits.statefulset())?;
-        let created = Self {
+    ) -> Self {
+        Self {
             name: visits.name.clone(),
             client: client.clone(),
             namespace: namespace.into(),
@@ -69,9 +64,18 @@ impl Deployed {
                 version: visits.version.clone(),
                 other_claims: BTreeSet::new(),
             })),
-        };
-        created.sets().create(&PostParams::default(), &set).await?;
-        Ok(created)
+        }
+    }
+
+    /// Creates the objects.
+    pub async fn create(&self, visits: &Visits) -> Result<(), Failure> {
+        let services: Api<Service> = Api::namespaced(self.client.clone(), &self.namespace);
+        for service in [visits.headless_service(), visits.service()] {
+            services.create(&PostParams::default(), &serde_json::from_value(service)?).await?;
+        }
+        let set: StatefulSet = serde_json::from_value(visits.statefulset())?;
+        self.sets().create(&PostParams::default(), &set).await?;
+        Ok(())
     }
 
     /// Its namespace and name.

@@ -20,6 +20,7 @@ mod traffic;
 mod view;
 mod visits;
 mod world;
+mod writer;
 
 use std::collections::BTreeSet;
 use std::env;

@@ -6,6 +6,8 @@ use std::time::Instant;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 
+use tokio::task::JoinSet;
+
 use crate::bench::Bench;
 use crate::failure::Failure;
 use crate::siskin::Siskin;
@@ -30,6 +32,8 @@ pub enum Tag {
     Bare,
     /// Runs Prometheus.
     Prometheus,
+    /// Runs Helm 3 and Helm 4.
+    Helm,
 }
 
 impl Tag {
@@ -39,6 +43,7 @@ impl Tag {
         match self {
             Self::Ci | Self::Alone | Self::Bare => &[],
             Self::Prometheus => &["prometheus"],
+            Self::Helm => &["helm3", "helm4"],
         }
     }
 }
@@ -77,7 +82,7 @@ async fn run_group(
     let mut failed = Vec::new();
     for (group, jobs) in [(alone, 1), (together, jobs.max(1))] {
         let results = stream::iter(group)
-            .map(|scenario| async move { (scenario.name, run(bench, siskin.cloned(), scenario).await) })
+            .map(|scenario| alone_in_its_task(bench.clone(), siskin.cloned(), scenario))
             .buffer_unordered(jobs);
         failed.extend(
             results
@@ -87,6 +92,18 @@ async fn run_group(
         );
     }
     failed
+}
+
+/// A scenario that waits for a program, such as Helm, must not keep the others from seeing what passes quickly.
+async fn alone_in_its_task(
+    bench: Bench,
+    siskin: Option<Siskin>,
+    scenario: &'static Scenario,
+) -> (&'static str, bool) {
+    let mut task = JoinSet::new();
+    task.spawn(async move { run(&bench, siskin, scenario).await });
+    let good = task.join_next().await.is_some_and(|ended| ended.unwrap_or(false));
+    (scenario.name, good)
 }
 
 /// Runs one and prints how it went.

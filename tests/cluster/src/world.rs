@@ -119,10 +119,17 @@ impl World {
 
     /// Creates a sample application and waits for nothing.
     pub async fn create(&mut self, visits: Visits) -> Result<Deployed, Failure> {
+        let deployed = self.expect(&visits)?;
+        deployed.create(&visits).await?;
+        Ok(deployed)
+    }
+
+    /// A sample application that the scenario brings about by other means.
+    pub fn expect(&mut self, visits: &Visits) -> Result<Deployed, Failure> {
         let view = self.places.last().map(|place| place.observer.view());
         let view = view.ok_or_else(|| Failure::Untrue("the scenario has no namespace".into()))?;
         let timeline = self.timeline.clone();
-        let deployed = Deployed::create(&visits, &self.bench.client, &self.namespace, view, timeline).await?;
+        let deployed = Deployed::of(visits, &self.bench.client, &self.namespace, view, timeline);
         self.deployed.push(deployed.clone());
         Ok(deployed)
     }
@@ -133,6 +140,12 @@ impl World {
             deployed.delete().await?;
         }
         Ok(())
+    }
+
+    /// One that was created or expected before.
+    pub fn deployed(&self, name: &str) -> Result<Deployed, Failure> {
+        let absent = || Failure::Untrue(format!("the scenario has no workload {name}"));
+        self.deployed.iter().find(|deployed| deployed.name == name).cloned().ok_or_else(absent)
     }
 
     /// Sends `rate` requests per second to the Service of `deployed` from now on.

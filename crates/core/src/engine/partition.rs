@@ -12,7 +12,7 @@ const AT_ONCE: u32 = 3;
 /// few minutes is still answered.
 const NO_MORE_OFTEN_THAN: Duration = Duration::from_secs(30);
 /// After so long without such a write it is over.
-const OVER: Duration = Duration::from_secs(600);
+const OVER: Duration = Duration::from_mins(10);
 
 impl Turn<'_> {
     /// Notes whether somebody lowered the partition since the last step, and says so.
@@ -42,8 +42,8 @@ impl Turn<'_> {
         if wanted <= self.workload.partition || !contest.open || contest.times <= AT_ONCE {
             return true;
         }
-        let waited = contest.answered.map_or(NO_MORE_OFTEN_THAN, |answered| self.now.mono.since(answered));
-        let left = NO_MORE_OFTEN_THAN.saturating_sub(waited);
+        let since = contest.answered.map_or(NO_MORE_OFTEN_THAN, |answered| self.now.mono.since(answered));
+        let left = NO_MORE_OFTEN_THAN.saturating_sub(since);
         if !left.is_zero() {
             self.wake_in(left);
         }

@@ -1,6 +1,7 @@
 //! The stories.
 
 mod adopting;
+mod autoscalers;
 mod baseline;
 mod claims;
 mod commands;
@@ -26,6 +27,7 @@ mod table;
 mod template;
 mod tools;
 mod waiting;
+mod writers;
 
 use crate::scenario::{Scenario, Tag};
 
@@ -160,6 +162,56 @@ pub const ALL: &[Scenario] = &[
     scenario!("evicted", disturbed::evicted, "the canary pod is evicted: no failure", Ci),
     scenario!("scaled-in-place", disturbed::scaled_in_place, "scaled up while a pod in place is judged"),
     scenario!("scaled-surge", disturbed::scaled_with_surge, "scaled up while an extra pod is judged"),
+    scenario!("apply", writers::apply, "kubectl apply at each moment of a rollout"),
+    scenario!("apply-surge", writers::apply_surge, "the same with an extra pod"),
+    scenario!("apply-server-side", writers::server_side, "kubectl apply --server-side at each moment"),
+    scenario!(
+        "apply-forced-surge",
+        writers::forced_surge,
+        "the same with --force-conflicts and an extra pod"
+    ),
+    scenario!("helm3", writers::helm_3, "Helm 3 upgrades at each moment and rolls back", Helm),
+    scenario!(
+        "helm3-surge",
+        writers::helm_3_surge,
+        "Helm 3 upgrades at each moment, with an extra pod",
+        Helm
+    ),
+    scenario!("helm4", writers::helm_4, "Helm 4 upgrades at each moment and rolls back", Helm),
+    scenario!(
+        "helm4-surge",
+        writers::helm_4_surge,
+        "Helm 4 upgrades at each moment, with an extra pod",
+        Helm
+    ),
+    scenario!("argocd", writers::argo_cd, "Argo CD heals itself every second of a rollout"),
+    scenario!("argocd-surge", writers::argo_cd_surge, "the same with an extra pod; replicas are not in Git"),
+    scenario!("flux", writers::flux, "Flux heals itself every second of a rollout"),
+    scenario!("flux-surge", writers::flux_surge, "the same with an extra pod; replicas are not in Git"),
+    scenario!("argocd-guarded", writers::argo_cd_guarded, "Argo CD under the admission policies"),
+    scenario!(
+        "partition-contested",
+        writers::partition_contested,
+        "a manifest with a partition: told once, not fought over"
+    ),
+    scenario!(
+        "partition-guarded",
+        writers::partition_guarded,
+        "the same with Flux under the admission policies: nothing happens"
+    ),
+    scenario!("person", writers::person, "a person scales at each moment, while an extra pod runs"),
+    scenario!("autoscaler", autoscalers::in_place, "an autoscaler scales at each moment, in place"),
+    scenario!(
+        "autoscaler-refused",
+        autoscalers::refused,
+        "no extra pods beside an autoscaler until it is gone"
+    ),
+    scenario!("autoscaler-followed", autoscalers::followed, "extra pods that follow an autoscaler"),
+    scenario!(
+        "replicas-contested",
+        writers::replicas_contested,
+        "the manifest takes the extra pod away: asked once, not fought over"
+    ),
     scenario!("claim-left-over", claims::left_over, "a left-over claim refuses the extra pod"),
     scenario!("claim-reused", claims::reused, "a left-over claim is used where the policy says so"),
     scenario!("claim-own", claims::only_its_own, "only the claim of the extra pod is deleted"),
