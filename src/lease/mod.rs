@@ -11,7 +11,9 @@
 //! - A verdict is written over the resourceVersion of its ControllerRevision, after the state that it follows from; the
 //!   pod guard's list over its own, or only if there is none.
 //! - Pods and claims are deleted by UID. The state that wants it was written before, so a new leader finds it and wants
-//!   the same: the delete finds the object, or nothing. A pod comes back on the revision that the partition allows.
+//!   the same: the delete finds the object, or nothing. A pod comes back on the revision that the partition allows. What
+//!   remains open: the process is stopped right before it sends the delete of an extra pod's claim, another leads before
+//!   that claim is gone, and a person scales up in between so that the claim becomes the user's.
 //! - A new leader reads a workload that isn't at rest before it acts on it, and never acts on what its watch, which may
 //!   be late, said of it.
 //! - A role label is put on a pod by UID and decides nothing here: a query may count the pod to another side until the
