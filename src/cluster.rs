@@ -197,6 +197,8 @@ pub enum Resource {
     PodDisruptionBudgets,
     /// `HorizontalPodAutoscalers`.
     HorizontalPodAutoscalers,
+    /// Secrets, of which only metadata is read.
+    Secrets,
     /// `ValidatingAdmissionPolicies`.
     ValidatingPolicies,
     /// `MutatingAdmissionPolicies` (Kubernetes 1.36).
@@ -219,7 +221,7 @@ impl Resource {
     fn group(self) -> &'static str {
         match self {
             Self::StatefulSets | Self::ControllerRevisions | Self::Deployments => "apis/apps/v1",
-            Self::Pods | Self::Claims | Self::ConfigMaps | Self::Services => "api/v1",
+            Self::Pods | Self::Claims | Self::ConfigMaps | Self::Secrets | Self::Services => "api/v1",
             Self::PodDisruptionBudgets => "apis/policy/v1",
             Self::HorizontalPodAutoscalers => "apis/autoscaling/v2",
             Self::Events => "apis/events.k8s.io/v1",
@@ -243,6 +245,7 @@ impl Resource {
             Self::PodDisruptionBudgets => "poddisruptionbudgets",
             Self::HorizontalPodAutoscalers => "horizontalpodautoscalers",
             Self::Leases => "leases",
+            Self::Secrets => "secrets",
             Self::ValidatingPolicies => "validatingadmissionpolicies",
             Self::MutatingPolicies | Self::MutatingPoliciesBeta => "mutatingadmissionpolicies",
         }
@@ -260,6 +263,7 @@ impl Resource {
             Self::Services => "Service",
             Self::PodDisruptionBudgets => "PodDisruptionBudget",
             Self::HorizontalPodAutoscalers => "HorizontalPodAutoscaler",
+            Self::Secrets => "Secret",
             Self::ValidatingPolicies => "ValidatingAdmissionPolicy",
             Self::MutatingPolicies | Self::MutatingPoliciesBeta => "MutatingAdmissionPolicy",
             Self::Leases => "Lease",
@@ -312,7 +316,8 @@ pub struct Listed<T> {
 #[derive(Deserialize)]
 struct Page<T> {
     metadata: PageMeta,
-    items: Vec<T>,
+    /// Null for none, where metadata only was asked for.
+    items: Option<Vec<T>>,
 }
 
 #[derive(Deserialize)]
@@ -420,7 +425,7 @@ impl Cluster {
         loop {
             let call = format!("list {}", scope.resource.plural());
             let page: Page<T> = self.call(&self.reads, call, list(&request, &params)).await?;
-            listed.items.extend(page.items);
+            listed.items.extend(page.items.into_iter().flatten());
             listed.resource_version = page.metadata.resource_version;
             match page.metadata.next.filter(|next| !next.is_empty()) {
                 Some(next) => params.continue_token = Some(next),
@@ -429,12 +434,13 @@ impl Cluster {
         }
     }
 
-    /// Opens a watch that the API server ends after `seconds`.
+    /// Opens a watch that the API server ends after `seconds`; `metadata_only` as [`Cluster::list_metadata`].
     pub async fn watch<T>(
         &self,
         scope: &Scope,
         from: &str,
         seconds: u32,
+        metadata_only: bool,
     ) -> Result<impl Stream<Item = Result<WatchEvent<T>, Error>> + use<T>, Error>
     where
         T: Clone + DeserializeOwned + Send + 'static,
@@ -447,9 +453,10 @@ impl Cluster {
             bookmarks: true,
             ..WatchParams::default()
         };
-        let request = Request::new(scope.resource.path(scope.namespace.as_deref()))
-            .watch(&params, from)
-            .map_err(|error| Error::new(call.clone(), kube::Error::BuildRequest(error)))?;
+        let request = Request::new(scope.resource.path(scope.namespace.as_deref()));
+        let request =
+            if metadata_only { request.watch_metadata(&params, from) } else { request.watch(&params, from) }
+                .map_err(|error| Error::new(call.clone(), kube::Error::BuildRequest(error)))?;
         self.metrics.count(&REQUESTS, &[("method", "WATCH")]);
         let opened = tokio::time::timeout(CALL_TIMEOUT, self.client.request_events::<T>(request))
             .await

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use siskin_core::{
     configuration::{self, Configuration, LeaderElection},
     policy::Library,
+    references::Kind,
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -23,6 +24,7 @@ use crate::{
     report::{events::Events, logs, messages::Messenger, metrics::Metrics},
     server::{self, Pages, health::Health},
     watch::{
+        configuration::{self as configuration_watch, Board, Configuring},
         follow,
         guards::{self, GuardList, Guards},
         statefulsets::StatefulSet,
@@ -99,6 +101,7 @@ pub async fn run(access: &Access, run: Run) -> Result<(), RunError> {
         listen: configured,
         log,
         pod_guard,
+        watch_configuration,
         class,
         leader_election,
         receivers,
@@ -137,6 +140,7 @@ pub async fn run(access: &Access, run: Run) -> Result<(), RunError> {
     let scopes = scopes(namespaces);
     let members = Members::new(rules.max_parallel_rollouts, &scopes);
     let guards = pod_guard.then(Guards::default);
+    let board = watch_configuration.then(|| follow_board(&cluster, &health, &scopes, &mut watches));
     for namespace in scopes {
         if let Some(guards) = &guards {
             watches.spawn(follow_guards(&cluster, &health, namespace.clone(), guards.clone()));
@@ -170,6 +174,7 @@ pub async fn run(access: &Access, run: Run) -> Result<(), RunError> {
         metrics,
         health,
         guards,
+        board,
         stop,
         class,
         leadership,
@@ -223,6 +228,29 @@ fn follow_guards(
     let age = health.watch(of, true);
     follow::<GuardList>(cluster.clone(), scope, age, move |change| guards.see(namespace.as_ref(), change))
         .instrument(tracing::info_span!("guards"))
+}
+
+/// Watches the versions of ConfigMaps and Secrets. Without the right to it everything else works.
+fn follow_board(
+    cluster: &Cluster,
+    health: &Health,
+    scopes: &[Option<String>],
+    watches: &mut JoinSet<()>,
+) -> Board {
+    let board = Board::default();
+    for (namespace, kind) in scopes.iter().flat_map(|scope| [(scope, Kind::ConfigMap), (scope, Kind::Secret)])
+    {
+        let resource = configuration_watch::resource(kind);
+        let scope = Scope { resource, namespace: namespace.clone(), selector: None, name: None };
+        let plural = resource.plural();
+        let of = namespace.as_ref().map_or_else(|| plural.to_owned(), |name| format!("{plural} of {name}"));
+        let (age, namespace, seen) = (health.watch(of, false), namespace.clone(), board.clone());
+        let watching = follow::<Configuring>(cluster.clone(), scope, age, move |change| {
+            seen.see(kind, namespace.as_deref(), change);
+        });
+        watches.spawn(watching.instrument(tracing::info_span!("configuration", kind = plural)));
+    }
+    board
 }
 
 /// Waits for the end of a task that should have none.

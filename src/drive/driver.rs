@@ -17,6 +17,7 @@ use siskin_core::{
     engine,
     facts::{Facts, Workload},
     group::Standing,
+    references::of_workload,
     state::{Phase, Record, State},
 };
 use tokio::{
@@ -45,7 +46,10 @@ use crate::{
         metrics::{self, CHECK, PROBES, STEPS, STORMS},
     },
     server::health::Pulse,
-    watch::statefulsets::{Key, Managed, Whole},
+    watch::{
+        configuration::{Board, View},
+        statefulsets::{Key, Managed, Whole},
+    },
 };
 
 /// Answers of pods that wait to be judged; a step takes milliseconds.
@@ -68,6 +72,8 @@ pub struct Driver {
     pub(super) observation: Option<Observation>,
     /// The list of released revisions, if this installation keeps such.
     pub(super) guard: Option<GuardView>,
+    /// What the pods are configured by, if this installation watches it.
+    configuration: Option<View>,
     prober: Prober,
     samples: mpsc::Receiver<Sample>,
     pub(super) delivered: (mpsc::Sender<Delivered>, mpsc::Receiver<Delivered>),
@@ -120,6 +126,7 @@ impl Driver {
         let mut driver = Self {
             prober: Prober::new(tell, context.sources.clone(), context.metrics.clone()),
             guard: context.guards.as_ref().map(|guards| GuardView::new(guards, &key)),
+            configuration: context.board.as_ref().map(Board::view),
             series: context.metrics.workload(&key),
             pulse: context.health.worker(format!("the worker of {key}")),
             turns: context.members.changes(),
@@ -193,6 +200,7 @@ impl Driver {
             }
             () = changed(self.observation.as_mut()) => Woken::News,
             () = guard_changed(self.guard.as_mut()) => Woken::News,
+            () = configuration_changed(self.configuration.as_mut()) => Woken::News,
             Some(sample) = self.samples.recv() => self.judge_samples(sample),
             Some(Delivered { receiver, seq }) = self.delivered.1.recv() => {
                 self.state.delivered(&receiver, seq);
@@ -287,7 +295,11 @@ impl Driver {
         let policy = policies::fact(&self.context.policies.borrow(), &self.context.sources, &workload);
         let hold = if self.observe.hold { Some(self.held(&workload).await) } else { None };
         let rules = self.context.rules.clone();
-        Some(Facts { hold, guard, rules, workload, policy, detail })
+        let configuration = self.configuration.as_mut().and_then(|view| {
+            let references = of_workload(self.state.record.as_ref(), &workload, detail.as_ref());
+            view.look(&workload.namespace, references)
+        });
+        Some(Facts { hold, guard, rules, workload, policy, detail, configuration })
     }
 
     /// Whether an admission policy holds `currentRevision`, asked anew each time; no where it can't be asked.
@@ -526,6 +538,13 @@ fn version(workload: &Workload) -> u128 {
 async fn changed(observation: Option<&mut Observation>) {
     match observation {
         Some(observation) => observation.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn configuration_changed(view: Option<&mut View>) {
+    match view {
+        Some(view) => view.changed().await,
         None => std::future::pending().await,
     }
 }

@@ -38,6 +38,7 @@ use crate::{
     server::health::Health,
     watch::{
         Change,
+        configuration::Board,
         guards::Guards,
         statefulsets::{Key, Managed, StatefulSet},
     },
@@ -70,6 +71,8 @@ pub struct Context {
     pub health: Health,
     /// The lists of released revisions; `None`: this installation keeps none.
     pub guards: Option<Guards>,
+    /// The versions of ConfigMaps and Secrets, if this installation watches them.
+    pub board: Option<Board>,
     /// Becomes true when the process ends.
     pub stop: watch::Receiver<bool>,
     /// The class of the workloads that are looked after; `None`: those without one.

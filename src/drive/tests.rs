@@ -104,6 +104,7 @@ fn context(server: &Refusing, metrics: &Metrics, guards: Option<Guards>) -> (Con
         metrics: metrics.clone(),
         health: Health::default(),
         guards,
+        board: None,
         stop,
         class: None,
         leadership: Leadership::Always,

@@ -39,6 +39,7 @@ pub fn payload(workload: &Key, message: &Message) -> Value {
         Topic::Failed => "Failed",
         Topic::RolledBack => "Rolled back",
         Topic::Promoted => "Promoted",
+        Topic::ConfigChanged => "Configuration changed",
     };
     json!({ "text": format!("*{title}: {}*\n{}", escaped(&workload.to_string()), escaped(&message.text)) })
 }

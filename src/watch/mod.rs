@@ -2,6 +2,7 @@
 
 pub mod autoscalers;
 pub mod claims;
+pub mod configuration;
 pub mod guards;
 pub mod meta;
 pub mod pods;
@@ -19,7 +20,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     clock,
-    cluster::{Cluster, Error, Scope},
+    cluster::{Cluster, Error, Listed, Scope},
     server::health::Age,
 };
 
@@ -35,6 +36,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// An object that can be watched.
 pub trait Watched: Clone + DeserializeOwned + Send + 'static {
+    /// Nothing but `metadata` is asked for.
+    const METADATA_ONLY: bool = false;
+
     /// `metadata.resourceVersion`.
     fn resource_version(&self) -> &str;
 }
@@ -72,7 +76,7 @@ pub async fn follow<T: Watched>(cluster: Cluster, scope: Scope, age: Age, mut se
     let mut pause = FIRST_PAUSE;
     loop {
         let wanted = match &mut state {
-            State::Listing => match cluster.list::<T>(&scope).await {
+            State::Listing => match list::<T>(&cluster, &scope).await {
                 Ok(listed) => {
                     age.renew();
                     seen(Change::All(listed.items));
@@ -109,6 +113,10 @@ pub async fn follow<T: Watched>(cluster: Cluster, scope: Scope, age: Age, mut se
     }
 }
 
+async fn list<T: Watched>(cluster: &Cluster, scope: &Scope) -> Result<Listed<T>, Error> {
+    if T::METADATA_ONLY { cluster.list_metadata(scope).await } else { cluster.list(scope).await }
+}
+
 /// One watch until it ends; `from` moves along with what was seen.
 async fn watch<T: Watched>(
     cluster: &Cluster,
@@ -117,7 +125,7 @@ async fn watch<T: Watched>(
     age: &Age,
     seen: &mut impl FnMut(Change<T>),
 ) -> Result<(), Error> {
-    let mut events = cluster.watch::<T>(scope, from, WATCH_SECONDS).await?;
+    let mut events = cluster.watch::<T>(scope, from, WATCH_SECONDS, T::METADATA_ONLY).await?;
     age.renew();
     while let Ok(Some(event)) = tokio::time::timeout(SILENCE, events.next()).await {
         let event = event?;

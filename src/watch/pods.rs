@@ -123,6 +123,7 @@ impl From<Raw> for OwnedPod {
         let unschedulable = scheduled.filter(|c| c.status == "False" && c.reason == "Unschedulable");
         let pod = Pod {
             ordinal: ordinal(&metadata.name),
+            created: metadata.created(),
             revision: metadata.labels.get("controller-revision-hash").map(|name| Revision(name.clone())),
             role: metadata.labels.get("siskin.dev/role").cloned(),
             terminating: metadata.deletion_timestamp.is_some(),

@@ -83,6 +83,11 @@ fn set(name: &str, version: u32) -> Value {
     json!({ "metadata": { "name": name, "namespace": "payments", "resourceVersion": version.to_string() } })
 }
 
+/// So the API server answers for the metadata of nothing.
+fn list_of_null(version: u32) -> Value {
+    json!({ "kind": "PartialObjectMetadataList", "metadata": { "resourceVersion": version.to_string() }, "items": null })
+}
+
 fn list(version: u32, items: &[Value]) -> Value {
     json!({ "metadata": { "resourceVersion": version.to_string() }, "items": items })
 }
@@ -112,6 +117,12 @@ async fn a_watch_goes_on_where_the_last_one_ended() {
     assert_eq!(script.run().await, ["all a@5 b@6", "put a@11", "gone b@12", "put c@21"]);
     let asked = ["list", "watch from 10", "watch from 12", "watch from 20", "watch from 21"];
     assert_eq!(script.asked()[..5], asked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_null_is_empty() {
+    let script = Script::default().then(200, &[list_of_null(10)]).then(200, &[event("ADDED", &set("a", 11))]);
+    assert_eq!(script.run().await, ["all ", "put a@11"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -34,6 +34,8 @@ pub struct Configuration {
     pub class: Option<String>,
     /// Which of several processes works.
     pub leader_election: LeaderElection,
+    /// Watch the versions of ConfigMaps and Secrets, to tell when pods are configured differently. Default false.
+    pub watch_configuration: bool,
     /// The receivers that policies name; names are unique.
     pub receivers: Vec<Receiver>,
     /// What holds for every workload. Default: nothing.
@@ -133,6 +135,7 @@ impl Default for Configuration {
             pod_guard: false,
             class: None,
             leader_election: LeaderElection::default(),
+            watch_configuration: false,
             receivers: Vec::new(),
             rules: Rules::default(),
             sources: Vec::new(),
@@ -180,6 +183,7 @@ pub(crate) fn read(document: &Reader<'_>) -> Option<Configuration> {
     let pod_guard = fields.or("podGuard", default.pod_guard, Reader::bool);
     let class = fields.optional("class", |it| name(it, CLASS));
     let leader_election = fields.or("leaderElection", default.leader_election, leading::read);
+    let watch_configuration = fields.or("watchConfiguration", default.watch_configuration, Reader::bool);
     let receivers = fields.or("receivers", Vec::new(), |it| {
         let seen = Distinct::default();
         it.list("a list of receivers", |receiver| self::receiver(receiver, &seen))
@@ -196,6 +200,7 @@ pub(crate) fn read(document: &Reader<'_>) -> Option<Configuration> {
         pod_guard: pod_guard?,
         class: class?,
         leader_election: leader_election?,
+        watch_configuration: watch_configuration?,
         receivers: receivers?,
         sources: sources?,
         rules,

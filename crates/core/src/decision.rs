@@ -309,6 +309,8 @@ pub enum Note {
     },
     /// Extra pods were refused, and the rollout goes on in place.
     SurgeRefused(String),
+    /// ConfigMaps or Secrets that pods refer to changed.
+    ConfigChanged(String),
     /// A rollout or a step waits, and goes on by itself.
     Waiting(String),
     /// A standing problem began.
@@ -342,6 +344,7 @@ impl Note {
             Self::GuardEdited(_) => "GuardEdited",
             Self::Observed { reason, .. } => reason,
             Self::SurgeRefused(_) => "SurgeRefused",
+            Self::ConfigChanged(_) => "ConfigChanged",
             Self::Waiting(_) => "Waiting",
             Self::Problem(problem) => problem.reason,
         }
@@ -363,6 +366,7 @@ impl Note {
                 | Self::Observed { reason: "WouldRollBack", .. }
                 | Self::SurgeRefused(_)
                 | Self::GuardEdited(_)
+                | Self::ConfigChanged(_)
                 | Self::Problem(_)
         )
     }
@@ -375,6 +379,7 @@ impl Note {
             Self::CheckFailed { .. } => Some(Topic::Failed),
             Self::RolledBack { .. } => Some(Topic::RolledBack),
             Self::Promoted { .. } => Some(Topic::Promoted),
+            Self::ConfigChanged(_) => Some(Topic::ConfigChanged),
             Self::Paused { reason, .. } if *reason != PauseReason::Requested => Some(Topic::Paused),
             _ => None,
         }
@@ -429,6 +434,7 @@ impl fmt::Display for Note {
             | Self::GuardEdited(text)
             | Self::Observed { text, .. }
             | Self::SurgeRefused(text)
+            | Self::ConfigChanged(text)
             | Self::Waiting(text) => f.write_str(text),
             Self::Problem(problem) => f.write_str(&problem.detail),
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{group::MaxParallelRollouts, time::Wall, window::Freeze};
+use crate::{group::MaxParallelRollouts, references::Versions, time::Wall, window::Freeze};
 
 /// The full name of a `ControllerRevision`, as in the pod label `controller-revision-hash`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -60,6 +60,8 @@ pub struct Facts {
     pub hold: Option<bool>,
     /// The workload's list of released revisions, as it is now; `None`: this installation keeps no such lists.
     pub guard: Option<Guard>,
+    /// The ConfigMaps and Secrets of [`crate::references::of_workload`]; `None`: they aren't watched.
+    pub configuration: Option<Versions>,
 }
 
 /// The revisions that pods of a workload may be made of: the `ConfigMap`
@@ -82,6 +84,7 @@ pub struct Rules {
 }
 
 /// What the annotation `siskin.dev/policy` leads to.
+#[expect(clippy::large_enum_variant, reason = "there is one per step")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum PolicyFact {
     /// There is no annotation.
@@ -262,6 +265,8 @@ pub struct Pod {
     pub uid: Uid,
     /// The number at the end of its name.
     pub ordinal: u32,
+    /// When it was made (API time).
+    pub created: Wall,
     /// The label `controller-revision-hash`.
     pub revision: Option<Revision>,
     /// The label `siskin.dev/role`.

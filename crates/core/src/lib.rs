@@ -15,6 +15,7 @@ pub mod facts;
 pub mod group;
 pub mod lease;
 pub mod policy;
+pub mod references;
 pub mod state;
 pub mod strategy;
 pub mod template;

@@ -75,6 +75,9 @@ pub struct Record {
     /// The one at which the stable template was written back at zero replicas: not done again if it returns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored: Option<Revision>,
+    /// The ConfigMaps and Secrets that pods refer to, as `Kind/name`, and the version that was last told.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub configuration: BTreeMap<String, String>,
     /// What is known of the claims of surge ordinals.
     #[serde(default, skip_serializing_if = "ClaimLedger::is_empty")]
     pub claims: ClaimLedger,
@@ -312,6 +315,8 @@ pub enum PauseReason {
     SurgeRefused,
     /// The policy's steps don't fit the number of replicas.
     PolicyUnfit,
+    /// A ConfigMap or Secret changed and the policy says to pause.
+    ConfigChanged,
 }
 
 /// Claims of surge ordinals, so that only claims of the rollout's own are ever deleted.
@@ -408,6 +413,8 @@ pub struct Memory {
     pub delivered: BTreeMap<String, u64>,
     /// Checkpoints of the checks as they are now; saved with the next write.
     pub checkpoint: BTreeMap<String, Value>,
+    /// When a change of configuration was last told.
+    pub configuration_told: Option<Instant>,
     /// The list of released revisions.
     pub guard: GuardMemory,
     /// When a change of [`Record::problem`] was last saved.
@@ -566,6 +573,12 @@ impl Record {
             Some(Waiting { awaited: Awaited::Turn, since, .. }) => Standing::Waiting { since: *since },
             _ => Standing::Resting,
         }
+    }
+
+    /// Pods may run this revision: it is the stable one, or the open rollout's canary.
+    pub fn runs(&self, revision: &Revision) -> bool {
+        let canary = self.rollout.as_ref().map(|rollout| &rollout.canary);
+        self.stable.as_ref() == Some(revision) || canary == Some(revision)
     }
 
     /// A rollout is open.

@@ -26,6 +26,7 @@ pub struct Visits {
     class: Option<String>,
     ordered: bool,
     fault: Option<String>,
+    configured: bool,
 }
 
 impl Visits {
@@ -40,6 +41,7 @@ impl Visits {
             class: None,
             ordered: false,
             fault: None,
+            configured: false,
         }
     }
 
@@ -80,6 +82,11 @@ impl Visits {
         Self { fault: Some(fault.into()), ..self }
     }
 
+    /// With the ConfigMap `<name>-env` as environment and the Secret `<name>-files` as a volume.
+    pub fn configured(self) -> Self {
+        Self { configured: true, ..self }
+    }
+
     pub fn has_policy(&self) -> bool {
         self.policy.is_some()
     }
@@ -105,6 +112,7 @@ impl Visits {
                     "spec": {
                         "terminationGracePeriodSeconds": GRACE_SECONDS,
                         "automountServiceAccountToken": false,
+                        "volumes": self.volumes(),
                         "containers": [self.container()],
                     },
                 },
@@ -119,7 +127,19 @@ impl Visits {
         })
     }
 
+    fn volumes(&self) -> Value {
+        let secret = format!("{}-files", self.name);
+        if self.configured {
+            json!([{ "name": "files", "secret": { "secretName": secret } }])
+        } else {
+            Value::Null
+        }
+    }
+
     fn container(&self) -> Value {
+        let configuration = format!("{}-env", self.name);
+        let environment_from =
+            self.configured.then(|| json!([{ "configMapRef": { "name": configuration } }]));
         let mut environment = vec![
             json!({ "name": "VERSION", "value": self.version }),
             json!({ "name": "POD_NAME", "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } } }),
@@ -130,6 +150,7 @@ impl Visits {
             "image": images::visits(&self.version),
             "imagePullPolicy": "IfNotPresent",
             "env": environment,
+            "envFrom": environment_from,
             "ports": [{ "name": "web", "containerPort": PORT }],
             "volumeMounts": [{ "name": "data", "mountPath": "/data" }],
             "readinessProbe":

@@ -17,7 +17,7 @@ fn a_configuration_is_read() {
     let configuration = parse(
         "c.yaml",
         &whole(
-            "listen: '[::1]:9000'\nlog: { format: JSON, level: debug }\npodGuard: true\nreceivers:\n\
+            "listen: '[::1]:9000'\nlog: { format: JSON, level: debug }\npodGuard: true\nwatchConfiguration: true\nreceivers:\n\
              - { name: a, slack: { url: 'https://hooks.example/x' } }\n\
              - { name: b, slack: { urlFile: /etc/b, timeout: 1s } }\n\
              maxParallelRollouts: { total: 5, perNamespace: 1 }\n\
@@ -39,6 +39,7 @@ fn a_configuration_is_read() {
             pod_guard: true,
             class: None,
             leader_election: LeaderElection::default(),
+            watch_configuration: true,
             receivers: vec![receiver("a", a, 5), receiver("b", b, 1)],
             rules: Rules {
                 max_parallel_rollouts: MaxParallelRollouts { total: Some(5), per_namespace: Some(1) },

@@ -68,6 +68,7 @@ impl Turn<'_> {
             settled: None,
             forgotten: None,
             restored: None,
+            configuration: std::collections::BTreeMap::new(),
             claims: ClaimLedger::default(),
             labelled: false,
             consumed: Vec::new(),

@@ -10,6 +10,7 @@ mod back;
 mod claims;
 mod commands;
 mod complete;
+mod configuration;
 mod forgotten;
 mod forward;
 mod guard;
@@ -53,7 +54,8 @@ pub fn step(
     if facts.workload.deleting {
         return Decision { state: state.clone(), ..Decision::default() };
     }
-    let mut turn = Turn::new(state, facts, peers, verdicts, commands, now);
+    let verdicts = configuration::marked(state.record.as_ref(), facts, verdicts);
+    let mut turn = Turn::new(state, facts, peers, &verdicts, commands, now);
     match (&facts.policy, state.record.is_some()) {
         (PolicyFact::None, false) => drop(turn.drop_guard()),
         (PolicyFact::None, true) => turn.leave(),
@@ -109,6 +111,7 @@ impl Turn<'_> {
         }
         self.note_partition();
         self.report_what_stands_against_rollouts();
+        self.follow_configuration();
         self.act_on_commands();
         match self.record().phase {
             Phase::OptingIn => self.look(),

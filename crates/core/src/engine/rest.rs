@@ -89,6 +89,7 @@ impl Turn<'_> {
             deleted: std::mem::take(&mut self.memory.deleted),
             contest: std::mem::take(&mut self.memory.contest),
             guard: std::mem::take(&mut self.memory.guard),
+            configuration_told: self.memory.configuration_told,
             ..Memory::default()
         };
         let stable = self.record().stable.clone().unwrap_or_else(|| canary.clone());

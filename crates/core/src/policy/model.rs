@@ -487,6 +487,9 @@ pub struct Outcome {
     /// Extra pods are not let in. Default `Pause`.
     #[serde(default)]
     pub on_surge_refused: OnSurgeRefused,
+    /// A ConfigMap or Secret that pods refer to changed while a rollout goes forward. Default `Warn`.
+    #[serde(default)]
+    pub on_config_change: OnConfigChange,
 }
 
 /// See [`Outcome::on_failure`].
@@ -539,6 +542,16 @@ pub enum OnForgotten {
     Restore,
 }
 
+/// See [`Outcome::on_config_change`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnConfigChange {
+    /// Say so, and mark the evidence where pods are configured differently.
+    #[default]
+    Warn,
+    /// Also stop and ask.
+    Pause,
+}
+
 /// Who is told what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -564,6 +577,8 @@ pub enum Topic {
     RolledBack,
     /// The canary revision is stable.
     Promoted,
+    /// A ConfigMap or Secret that pods refer to changed.
+    ConfigChanged,
 }
 
 impl Question {
@@ -648,6 +663,7 @@ impl Default for Outcome {
             after_completion: AfterCompletion::Pause,
             on_forgotten: OnForgotten::Hold,
             on_surge_refused: OnSurgeRefused::Pause,
+            on_config_change: OnConfigChange::Warn,
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{
     AfterCompletion, Amount, AutoscalerUse, Batches, Bounds, Canary, ClaimUse, GoDuration, Mode, Notify,
-    OnFailure, OnForgotten, OnNoData, OnSurgeRefused, Outcome, Placement, Policy, Readiness, Step, Strategy,
-    Surge, Topic, read_check::checks, read_window::windows, value,
+    OnConfigChange, OnFailure, OnForgotten, OnNoData, OnSurgeRefused, Outcome, Placement, Policy, Readiness,
+    Step, Strategy, Surge, Topic, read_check::checks, read_window::windows, value,
 };
 use crate::yaml::{Fields, Place, Reader};
 
@@ -17,13 +17,14 @@ const MAX_SIZE: usize = 12 << 10;
 /// More steps than this are a loop that somebody unrolled; batches do that.
 const MAX_STEPS: usize = 30;
 
-const TOPICS: [(&str, Topic); 6] = [
+const TOPICS: [(&str, Topic); 7] = [
     ("Started", Topic::Started),
     ("WaitingForApproval", Topic::WaitingForApproval),
     ("Paused", Topic::Paused),
     ("Failed", Topic::Failed),
     ("RolledBack", Topic::RolledBack),
     ("Promoted", Topic::Promoted),
+    ("ConfigChanged", Topic::ConfigChanged),
 ];
 
 /// A policy and where its name stands.
@@ -287,6 +288,9 @@ fn outcome(reader: &Reader<'_>) -> Option<Outcome> {
     let on_forgotten = fields.or("onForgotten", default.on_forgotten, |it| {
         it.choice(&[("Hold", OnForgotten::Hold), ("Restore", OnForgotten::Restore)], &[])
     });
+    let on_config_change = fields.or("onConfigChange", default.on_config_change, |it| {
+        it.choice(&[("Warn", OnConfigChange::Warn), ("Pause", OnConfigChange::Pause)], &[])
+    });
     Some(Outcome {
         on_failure: on_failure?,
         on_undecided: on_undecided?,
@@ -294,6 +298,7 @@ fn outcome(reader: &Reader<'_>) -> Option<Outcome> {
         after_completion: after_completion?,
         on_forgotten: on_forgotten?,
         on_surge_refused: on_surge_refused?,
+        on_config_change: on_config_change?,
     })
 }
 

@@ -60,6 +60,7 @@ fn spec(out: &mut Writer, policy: &Policy) {
         out.field("afterCompletion", format_args!("{:?}", outcome.after_completion));
         out.field("onForgotten", format_args!("{:?}", outcome.on_forgotten));
         out.field("onSurgeRefused", format_args!("{:?}", outcome.on_surge_refused));
+        out.field("onConfigChange", format_args!("{:?}", outcome.on_config_change));
     });
     out.field("podLabels", pod_labels);
     if !notify.is_empty() {

@@ -102,6 +102,7 @@ fn the_smallest_policy_has_careful_defaults() {
                 after_completion: AfterCompletion::Pause,
                 on_forgotten: OnForgotten::Hold,
                 on_surge_refused: OnSurgeRefused::Pause,
+                on_config_change: OnConfigChange::Warn,
             },
             notify: Vec::new(),
             pod_labels: false,
@@ -137,7 +138,7 @@ fn checks_have_careful_defaults() {
     assert_eq!(scrape.compare, Some(compare));
     let Signal::Pods(Probe::Scrape(scrape)) = &c.signal else { panic!("{c:?}") };
     assert_eq!(scrape.limit.as_ref().unwrap().window.0, Duration::from_secs(10));
-    assert_eq!(policy.notify[0].events.len(), 6);
+    assert_eq!(policy.notify[0].events.len(), 7);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod autoscalers;
 mod baseline;
 mod claims;
 mod commands;
+mod configuration;
 mod daemon;
 mod disturbed;
 mod doctor;
@@ -279,6 +280,21 @@ pub const ALL: &[Scenario] = &[
     scenario!("guarded-promote", guarded::promotion, "admission policies: a good version, in place"),
     scenario!("guarded-surge", guarded::surge, "admission policies: a good version, on an extra pod first"),
     scenario!("guarded-errors", guarded::errors, "admission policies: rolled back by its share of errors"),
+    scenario!(
+        "config-changed-in-rollout",
+        configuration::in_rollout,
+        "a ConfigMap changes in the middle: told, and it goes on"
+    ),
+    scenario!(
+        "config-changed-paused",
+        configuration::in_rollout_paused,
+        "a Secret changes in the middle, and the policy wants to be asked"
+    ),
+    scenario!(
+        "config-changed-at-rest",
+        configuration::at_rest,
+        "a Secret changes at rest: told, and in the evidence of the next rollout"
+    ),
     scenario!("pages-openmetrics", pages::openmetrics, "metrics in OpenMetrics and gzip decide", Ci),
     scenario!("pages-text", pages::text, "metrics in the plain text format decide"),
     scenario!(

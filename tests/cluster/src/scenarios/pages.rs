@@ -9,7 +9,7 @@ use super::promote::rests_on;
 
 /// Siskin gets OpenMetrics in gzip from a pod that has it, and judges by it.
 pub async fn openmetrics(world: &mut World) -> Result<(), Failure> {
-    promoted_by(world, "in-place", "format=\"openmetrics\",encoding=\"gzip\"").await
+    promoted_by(world, "in-place-pages", "format=\"openmetrics\",encoding=\"gzip\"").await
 }
 
 /// A policy can ask for the plain text format.

@@ -2,6 +2,7 @@
 
 mod back;
 mod commands;
+mod configuration;
 mod crash;
 mod faults;
 mod forgotten;

@@ -201,14 +201,22 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         Just(OnSurgeRefused::RollBack)
     ];
     let forgotten = prop_oneof![Just(OnForgotten::Hold), Just(OnForgotten::Restore)];
-    (on_failure(), on_failure(), on_no_data, after, forgotten, refused).prop_map(
-        |(on_failure, on_undecided, on_no_data, after_completion, on_forgotten, on_surge_refused)| Outcome {
+    let config_change = prop_oneof![Just(OnConfigChange::Warn), Just(OnConfigChange::Pause)];
+    let ways = (on_failure(), on_failure(), on_no_data, after);
+    (ways, forgotten, refused, config_change).prop_map(
+        |(
+            (on_failure, on_undecided, on_no_data, after_completion),
+            on_forgotten,
+            on_surge_refused,
+            on_config_change,
+        )| Outcome {
             on_failure,
             on_undecided,
             on_no_data,
             after_completion,
             on_forgotten,
             on_surge_refused,
+            on_config_change,
         },
     )
 }

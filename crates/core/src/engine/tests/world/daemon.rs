@@ -9,6 +9,7 @@ use crate::{
     decision::{AnchorPatch, Decision, Note, Write},
     engine::step,
     facts::{Detail, Facts, PolicyFact, Writer},
+    references::of_workload,
     state::Record,
     time::{Instant, Now},
 };
@@ -49,7 +50,11 @@ impl World {
         let hold = self.observe.hold.then(|| self.is_held());
         let guard = self.guarded.then(|| self.list.clone().unwrap_or_default());
         let rules = self.rules.clone();
-        Facts { workload: self.sts.clone(), policy, rules, detail, hold, guard }
+        let configuration = self.configuration.as_ref().map(|known| {
+            let references = of_workload(self.state.record.as_ref(), &self.sts, detail.as_ref());
+            references.into_iter().map(|it| (it.clone(), known.get(&it).copied())).collect()
+        });
+        Facts { workload: self.sts.clone(), policy, rules, detail, hold, guard, configuration }
     }
 
     fn verdicts(&self) -> Verdicts {

@@ -159,6 +159,7 @@ impl World {
             name: format!("db-{ordinal}"),
             uid: Uid(format!("pod-{}", self.uids)),
             ordinal,
+            created: self.wall(),
             revision: Some(revision),
             ip: Some("10.0.0.1".to_owned()),
             ..Pod::default()

@@ -23,6 +23,7 @@ use crate::{
         AfterCompletion, Amount, Batches, Bounds, Canary, ClaimUse, GoDuration, OnForgotten, Placement,
         Policy, Step, Strategy, Surge, builtin,
     },
+    references::{Kind, Reference, Version},
     state::{Phase, Record, State},
     time::Wall,
 };
@@ -96,10 +97,18 @@ pub struct World {
     /// The nodes have room for this many pods.
     pub room: Option<usize>,
     pub peers: Vec<MemberFacts>,
+    /// The ConfigMaps and Secrets there are; `None`: they aren't watched.
+    pub configuration: Option<BTreeMap<Reference, Version>>,
     /// When the engine asked to be called again.
     pub wake: Option<Duration>,
     /// What the engine finds when it looks for an autoscaler.
     pub autoscaler: Autoscaler,
+}
+
+/// Every version reads the ConfigMap `app` and a Secret of its own name.
+fn template(version: &str) -> Value {
+    let volumes = json!([{ "configMap": { "name": "app" } }, { "secret": { "secretName": version } }]);
+    json!({ "image": version, "spec": { "volumes": volumes } })
 }
 
 pub fn seconds(seconds: u64) -> GoDuration {
@@ -153,7 +162,7 @@ impl World {
                 revision_history_limit: 10,
                 parallel: true,
                 claim_templates: vec!["data".to_owned()],
-                template: json!({"image": "v1"}),
+                template: template("v1"),
                 ..Workload::default()
             },
             revisions: Vec::new(),
@@ -190,6 +199,7 @@ impl World {
             quota: None,
             room: None,
             peers: Vec::new(),
+            configuration: None,
             wake: None,
             autoscaler: Autoscaler::Absent,
         };
@@ -250,7 +260,7 @@ impl World {
     }
 
     pub fn release(&mut self, version: &str) {
-        self.write_template(json!({"image": version}));
+        self.write_template(template(version));
     }
 
     fn write_template(&mut self, template: Value) {
@@ -263,7 +273,17 @@ impl World {
 
     /// The same template with something that says nothing: Kubernetes gives it the name `db-<version>b`.
     pub fn release_renamed(&mut self, version: &str) {
-        self.write_template(json!({"image": version, "securityContext": {}}));
+        let mut template = template(version);
+        template["securityContext"] = json!({});
+        self.write_template(template);
+    }
+
+    /// Somebody writes a ConfigMap or a Secret.
+    pub fn configure(&mut self, kind: Kind, name: &str) {
+        self.uids += 1;
+        let version = Version { number: self.uids, written: self.wall() };
+        let reference = Reference { kind, name: name.to_owned() };
+        self.configuration.get_or_insert_default().insert(reference, version);
     }
 
     pub fn scale(&mut self, replicas: u32, writer: Writer) {
@@ -309,7 +329,7 @@ impl World {
             generation: 0,
             observed_generation: 0,
             annotations: BTreeMap::from([("policy".to_owned(), "test".to_owned())]),
-            template: json!({ "image": version }),
+            template: template(version),
             partition: if self.parks { PARKED } else { 0 },
             current_revision: None,
             update_revision: None,
