@@ -168,7 +168,7 @@ impl Findings {
             && *partition < siskin_core::facts::PARKED
         {
             self.warns(
-                format!("the manifest that {manager} applies has partition: {partition}"),
+                format!("the manifest of {manager} has partition: {partition}"),
                 "each apply puts it back, and without the admission policies pods roll unjudged until Siskin parks again",
                 "take `partition` out of the manifest, or set it to 1000000",
             );
@@ -184,7 +184,7 @@ impl Findings {
             self.tells(
                 "persistentVolumeClaimRetentionPolicy.whenScaled is Delete",
                 "Kubernetes deletes the claims of extra pods when these go, whatever the policy says",
-                "nothing, if the data of extra pods is worth nothing",
+                "nothing to do, if the data of extra pods is worth nothing",
             );
         }
     }
@@ -211,14 +211,14 @@ impl Findings {
             self.warns(
                 "a new template waits behind the partition",
                 "it becomes the first rollout",
-                "nothing, if that is wanted",
+                "nothing to do, if that is wanted",
             );
         }
         if workload.replicas == 0 {
             self.tells(
                 "replicas is 0",
                 "nothing can be judged without pods, so a template that comes now waits",
-                "nothing",
+                "nothing to do",
             );
         }
         if !readiness_probe {
@@ -307,10 +307,14 @@ impl Findings {
                 Some(AutoscalerUse::Follow) => self.warns(
                     what,
                     "it counts extra pods and scales with them",
-                    "nothing, if the workload has no claims; else use placement InPlace",
+                    "nothing to do, if the workload has no claims; else use placement InPlace",
                 ),
                 None => {
-                    self.tells(what, "a change of replicas in the middle opens the step anew", "nothing");
+                    self.tells(
+                        what,
+                        "a change of replicas in the middle opens the step anew",
+                        "nothing to do",
+                    );
                 }
             }
         }

@@ -77,7 +77,7 @@ fn each_trap_is_found_with_its_weight() {
         (Box::new(|s| s.workload.revision_history_limit = 1), "STOPS revisionHistoryLimit is 1"),
         (
             Box::new(|s| s.applied_partition = Some((0, "flux".into()))),
-            "WARNS the manifest that flux applies has partition: 0",
+            "WARNS the manifest of flux has partition: 0",
         ),
         (Box::new(|s| s.workload.name = "x".repeat(53)), "WARNS the name is 53 characters long"),
         (

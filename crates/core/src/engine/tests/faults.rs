@@ -20,7 +20,7 @@ const PROTECTIONS: [(bool, bool, bool); 6] = [
 ];
 
 #[derive(Clone, Debug)]
-enum Event {
+pub(super) enum Event {
     Release(u8),
     Scale(u32),
     AutoscalerScales(u32),
@@ -49,7 +49,7 @@ enum Event {
     Apply(u8, u32),
 }
 
-fn event() -> impl Strategy<Value = Event> {
+pub(super) fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => (2u8..5).prop_map(Event::Release),
         1 => Just(Event::Release(1)),
@@ -81,7 +81,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-fn apply(world: &mut World, event: &Event) {
+pub(super) fn apply(world: &mut World, event: &Event) {
     let person = || Writer::Person("ann".to_owned());
     match event {
         Event::Release(version) => world.release(&format!("v{version}")),
@@ -140,7 +140,7 @@ fn policies() -> impl Strategy<Value = Policy> {
 }
 
 /// Lets a person mend what is asked for until everything is at rest.
-fn settle(world: &mut World) {
+pub(super) fn settle(world: &mut World) {
     world.failing.clear();
     world.broken.clear();
     world.answers_lost = false;

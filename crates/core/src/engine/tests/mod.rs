@@ -9,6 +9,7 @@ mod forgotten;
 mod forward;
 mod guard;
 mod hold;
+mod interrupted;
 mod labels;
 mod life;
 mod newer;

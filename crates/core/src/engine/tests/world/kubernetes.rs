@@ -137,6 +137,11 @@ impl World {
         }
     }
 
+    /// Pods that waited for room get it.
+    pub fn let_nodes_take_pods(&mut self) {
+        self.pods.iter_mut().for_each(|sim| sim.pod.unschedulable = None);
+    }
+
     fn create(&mut self, ordinal: u32, revision: Revision) {
         if self.list.as_ref().is_some_and(|list| !list.allowed.contains(&revision)) {
             return;
