@@ -57,6 +57,16 @@ impl Siskin {
         Ok(siskin)
     }
 
+    /// Its configuration's `ConfigMap`, whose name has a hash.
+    async fn config_map(&self) -> Result<String, Failure> {
+        let deployment = self.deployments().get(NAME).await?;
+        let volumes = deployment.spec.and_then(|spec| spec.template.spec?.volumes).unwrap_or_default();
+        let mut names = volumes.into_iter().filter_map(|volume| Some(volume.config_map?.name));
+        names
+            .find(|name| name.starts_with("siskin-config"))
+            .ok_or_else(|| Failure::Untrue("Siskin's Deployment has no configuration".into()))
+    }
+
     /// Starts it anew with this configuration, or with the bench's own.
     pub async fn configure(&self, text: Option<&str>) -> Result<(), Failure> {
         let own = self.bench.layout.bench.join("kustomize/config.yaml");
@@ -65,7 +75,7 @@ impl Siskin {
             text.map_or_else(|| fs::read_to_string(&own).map_err(unreadable), |text| Ok(text.to_owned()))?;
         let configs: Api<ConfigMap> = Api::namespaced(self.bench.client.clone(), NAMESPACE);
         let patch = json!({ "data": { "config.yaml": text } });
-        configs.patch("siskin-config", &PatchParams::default(), &Patch::Merge(patch)).await?;
+        configs.patch(&self.config_map().await?, &PatchParams::default(), &Patch::Merge(patch)).await?;
         self.stop().await?;
         self.start().await
     }
