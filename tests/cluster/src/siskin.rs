@@ -67,12 +67,12 @@ impl Siskin {
             .ok_or_else(|| Failure::Untrue("Siskin's Deployment has no configuration".into()))
     }
 
-    /// Starts it anew with this configuration, or with the bench's own.
-    pub async fn configure(&self, text: Option<&str>) -> Result<(), Failure> {
+    /// Starts it anew with these lines beside the bench's own configuration, or without them.
+    pub async fn configure(&self, more: Option<&str>) -> Result<(), Failure> {
         let own = self.bench.layout.bench.join("kustomize/config.yaml");
         let unreadable = |error| Failure::Untrue(format!("{} can't be read: {error}", own.display()));
-        let text =
-            text.map_or_else(|| fs::read_to_string(&own).map_err(unreadable), |text| Ok(text.to_owned()))?;
+        let mut text = fs::read_to_string(&own).map_err(unreadable)?;
+        text.push_str(more.unwrap_or_default());
         let configs: Api<ConfigMap> = Api::namespaced(self.bench.client.clone(), NAMESPACE);
         let patch = json!({ "data": { "config.yaml": text } });
         configs.patch(&self.config_map().await?, &PatchParams::default(), &Patch::Merge(patch)).await?;

@@ -11,8 +11,6 @@ use crate::world::World;
 
 use super::tools::siskin;
 
-const CONFIGURATION: &str = "apiVersion: siskin.dev/v1alpha1\nkind: Configuration\n";
-
 /// Three rollouts with room for one at a time: one after the other, and a rollout that goes back doesn't wait.
 pub async fn budget(world: &mut World) -> Result<(), Failure> {
     let daemon = world.siskin()?;
@@ -20,7 +18,7 @@ pub async fn budget(world: &mut World) -> Result<(), Failure> {
     for name in ["a", "b", "c"] {
         all.push(world.deploy(Visits::new(name).replicas(2).policy("in-place")).await?);
     }
-    daemon.configure(Some(&format!("{CONFIGURATION}maxParallelRollouts: {{ total: 1 }}\n"))).await?;
+    daemon.configure(Some("maxParallelRollouts: { total: 1 }\n")).await?;
     let result = one_at_a_time(world, &daemon, &all).await;
     daemon.configure(None).await?;
     result
@@ -78,7 +76,7 @@ pub async fn window(world: &mut World) -> Result<(), Failure> {
     daemon.set_policy("windowed.yaml", Some(&policy)).await?;
     let freeze =
         format!("{{ from: \"{}\", to: \"{}\", reason: the bench looks }}", rfc3339(opens), rfc3339(ends));
-    daemon.configure(Some(&format!("{CONFIGURATION}freezes: [{freeze}]\n"))).await?;
+    daemon.configure(Some(&format!("freezes: [{freeze}]\n"))).await?;
     let result = opens_in_time(world, &db, ends).await;
     daemon.set_policy("windowed.yaml", None).await?;
     daemon.configure(None).await?;
