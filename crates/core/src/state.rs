@@ -441,6 +441,8 @@ pub struct GuardMemory {
 /// What is known of a workload whose policy only observes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observed {
+    /// The name of the policy that observes.
+    pub policy: String,
     /// The revision of which nothing is to be said any more.
     pub known: Option<Revision>,
     /// The one that is judged.

@@ -46,6 +46,7 @@ impl Turn<'_> {
 
     /// The first act on any annotated workload is to park, whether or not the policy loads.
     pub(super) fn opt_in(&mut self) {
+        self.memory.observed = None;
         if !self.supported() {
             return;
         }

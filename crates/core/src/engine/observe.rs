@@ -12,7 +12,7 @@ use crate::{
     decision::Note,
     facts::{PARKED, PolicyFact, Revision},
     policy::{Mode, OnFailure, Policy},
-    state::{Phase, Rollout, Trial},
+    state::{Observed, Phase, Rollout, Trial},
     strategy::compile_rollout,
     window::{Opening, opening},
 };
@@ -22,7 +22,9 @@ impl Turn<'_> {
     pub(super) fn only_observes(&self) -> bool {
         match &self.facts.policy {
             PolicyFact::Loaded(policy) => policy.mode == Mode::Observe,
-            PolicyFact::Unusable { .. } => self.memory.observed.is_some(),
+            PolicyFact::Unusable { name, .. } => {
+                self.memory.observed.as_ref().is_some_and(|observed| observed.policy == *name)
+            }
             PolicyFact::None => false,
         }
     }
@@ -47,11 +49,11 @@ impl Turn<'_> {
             }
             PolicyFact::None => return,
         };
-        if self.memory.observed.is_none() {
+        if self.memory.observed.as_ref().is_none_or(|observed| observed.policy != policy.name) {
             let text =
                 format!("policy {} only observes: templates roll as Kubernetes does by itself", policy.name);
             self.observed_that("Observing", text);
-            self.memory.observed = Some(crate::state::Observed::default());
+            self.memory.observed = Some(Observed { policy: policy.name.clone(), ..Observed::default() });
         }
         let (Some(current), Some(update)) =
             (self.workload.current_revision.clone(), self.workload.update_revision.clone())

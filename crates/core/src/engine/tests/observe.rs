@@ -109,6 +109,25 @@ fn a_policy_that_breaks_while_it_observes_parks_nothing() {
 }
 
 #[test]
+fn another_policy_that_is_unknown_parks_as_ever() {
+    let mut world = observed();
+    world.policy = PolicyFact::Unusable { name: "other".to_owned(), reason: "unknown".to_owned() };
+    world.until("parked", |world| world.sts.partition == PARKED);
+}
+
+#[test]
+fn what_was_only_observed_once_is_not_let_go_because_its_policy_breaks() {
+    let mut world = observed();
+    world.with_policy(|policy| policy.mode = Mode::Enforce);
+    world.until("adopted", |world| world.told("Adopted"));
+    world.policy = PolicyFact::Unusable { name: "test".to_owned(), reason: "a typing mistake".to_owned() };
+    world.release("v2");
+    world.run(30);
+    assert_eq!((world.phase(), world.sts.partition), (Phase::Idle, PARKED));
+    assert_eq!(world.pods(), ["v1"; 4]);
+}
+
+#[test]
 fn a_workload_at_rest_is_let_go_when_its_policy_begins_to_observe() {
     let mut world = World::at_rest(4, in_place());
     world.with_policy(|policy| policy.mode = Mode::Observe);
