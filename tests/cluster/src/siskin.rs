@@ -127,7 +127,7 @@ impl Siskin {
             if pods.len() == REPLICAS
                 && pods.iter().all(is_ready)
                 && let Some(first) = pods.first().filter(|pod| pod.name_any() == leader)
-                && self.metrics_of(first).await.is_ok_and(|metrics| metrics.contains("siskin_leader 1"))
+                && self.leads(first).await.unwrap_or(false)
             {
                 return Ok(pods);
             }
@@ -243,11 +243,22 @@ impl Siskin {
             .map_or_else(|| Err(Failure::Untrue("Siskin has no pod".into())), |pod| self.process_of(pod))
     }
 
-    /// The process of the pod that holds the Lease, dead or alive.
-    pub async fn holder(&self) -> Result<Option<(Pod, Process)>, Failure> {
-        let leader = self.term().await?.pod;
-        let pod = self.pods().get_opt(&leader).await?;
-        Ok(pod.and_then(|pod| Some((pod.clone(), self.process_of(&pod).ok()?))))
+    /// The pod that holds the Lease, and its process, which may lead before the kubelet has told of it.
+    pub async fn holder(&self) -> Result<(Pod, Process), Failure> {
+        let deadline = Instant::now() + READY_WITHIN;
+        loop {
+            let leader = self.term().await?.pod;
+            if let Some(pod) = self.pods().get_opt(&leader).await?
+                && let Ok(process) = self.process_of(&pod)
+            {
+                return Ok((pod, process));
+            }
+            if Instant::now() > deadline {
+                let what = format!("the process of {leader:?}, which holds the Lease");
+                return Err(Failure::Awaited { what, within: READY_WITHIN });
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Takes a pod away with its process, without notice; the Deployment makes another.
@@ -327,7 +338,7 @@ impl Siskin {
 
     /// Whether a pod says that it leads.
     pub async fn leads(&self, pod: &Pod) -> Result<bool, Failure> {
-        Ok(self.metrics_of(pod).await?.contains("siskin_leader 1"))
+        Ok(self.metrics_of(pod).await?.lines().any(|line| line == "siskin_leader 1"))
     }
 
     /// The writes of a pod's process so far, those that were refused too.

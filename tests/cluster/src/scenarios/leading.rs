@@ -3,11 +3,9 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use tokio::time::{sleep, timeout};
 
-use crate::cluster::Process;
 use crate::deployed::Deployed;
 use crate::failure::{Failure, ensure};
 use crate::siskin::Siskin;
@@ -73,7 +71,7 @@ enum End {
 async fn succession(siskin: &Siskin, end: End) -> Result<Duration, Failure> {
     siskin.ready().await?;
     let term = siskin.term().await?;
-    let (pod, process) = holder(siskin).await?;
+    let (pod, process) = siskin.holder().await?;
     let ended = Instant::now();
     match end {
         End::Told => process.terminate(),
@@ -85,10 +83,6 @@ async fn succession(siskin: &Siskin, end: End) -> Result<Duration, Failure> {
     }
     let (led, _) = siskin.next_term(&term).await?;
     Ok(led.duration_since(ended))
-}
-
-async fn holder(siskin: &Siskin) -> Result<(Pod, Process), Failure> {
-    siskin.holder().await?.ok_or_else(|| Failure::Untrue("nobody leads".into()))
 }
 
 /// All pods of Siskin are replaced, as by an upgrade, in the middle of a rollout.
@@ -126,7 +120,7 @@ pub async fn frozen(world: &mut World) -> Result<(), Failure> {
     db.until_judged("v2", 1, 60).await?;
     siskin.ready().await?;
     let term = siskin.term().await?;
-    let (pod, process) = holder(&siskin).await?;
+    let (pod, process) = siskin.holder().await?;
     let froze = Instant::now();
     process.freeze();
     let taken = siskin.next_term(&term).await;
@@ -241,7 +235,7 @@ impl Kills {
     async fn kill(&mut self, world: &World) -> Result<(), Failure> {
         let siskin = world.siskin()?;
         let term = siskin.term().await?;
-        let (pod, process) = holder(&siskin).await?;
+        let (pod, process) = siskin.holder().await?;
         let name = pod.name_any();
         world.timeline.mark(format!("kills {name}"));
         process.kill(false);
