@@ -74,6 +74,7 @@ async fn await_list(world: &World) -> Result<(), Failure> {
 pub async fn stranger(world: &mut World) -> Result<(), Failure> {
     world.protect(Protection::RECOMMENDED).await?;
     let db = world.deploy(Visits::new("db").policy("in-place")).await?;
+    world.load(&db, 50).await?;
     let bench = world.bench.clone();
     let unknown = while_unknown(world, &db).await;
     admission::take_for_siskin(&bench, SISKIN)?;
