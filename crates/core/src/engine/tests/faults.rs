@@ -148,12 +148,12 @@ pub(super) fn settle(world: &mut World) {
         world.run(60);
         world.annotate("policy", "test");
     }
-    for _ in 0..12 {
+    // A problem may stand for ten minutes, and the state shows it a little longer.
+    for _ in 0..14 {
         world.run(60);
-        if world.state.record.is_none() {
-            continue;
-        }
-        let at_rest = world.phase() == Phase::Idle && world.annotation("paused").is_none();
+        let Some(record) = &world.state.record else { continue };
+        let told_over = record.problem.is_none();
+        let at_rest = world.phase() == Phase::Idle && world.annotation("paused").is_none() && told_over;
         match world.problem {
             _ if world.told_last("PausedClaimLeftOver") && !at_rest => world.drop_stray_claims(),
             Some("CompletionBlocked") => {
