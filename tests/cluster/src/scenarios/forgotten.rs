@@ -26,7 +26,7 @@ pub async fn zero_with_hold(world: &mut World) -> Result<(), Failure> {
     for (v2, db) in each(world, "in-place-held").await? {
         to_zero(&db).await?;
         db.scale(2).await?;
-        db.until_all_on("v1", 60).await?;
+        db.until_ready_on("v1", 2, 60).await?;
         db.annotate("paused", None).await?;
         if !matches!(v2, V2::Rejected) {
             db.until_judged("v2", 1, 60).await?;
@@ -42,7 +42,7 @@ pub async fn zero_restored(world: &mut World) -> Result<(), Failure> {
     for (_, db) in each(world, "restoring").await? {
         to_zero(&db).await?;
         db.scale(2).await?;
-        db.until_all_on("v1", 60).await?;
+        db.until_ready_on("v1", 2, 60).await?;
         db.annotate("paused", None).await?;
         db.until_at_rest_on("v1", 60).await?;
         let pending = db.look(|set| set.update_revision() != set.current_revision())?;
@@ -56,7 +56,7 @@ pub async fn zero_told(world: &mut World) -> Result<(), Failure> {
     for (_, db) in each(world, "in-place-held").await? {
         to_zero(&db).await?;
         db.scale(2).await?;
-        db.until_all_on("v2", 60).await?;
+        db.until_ready_on("v2", 2, 60).await?;
         db.annotate("paused", None).await?;
         db.stays("told and left alone", 3, |set| set.parked() && set.ready_on("v2") == 2).await?;
         db.ends_on("v2");

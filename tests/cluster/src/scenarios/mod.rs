@@ -230,14 +230,8 @@ pub const ALL: &[Scenario] = &[
     scenario!("state-removed", state::removed, "the state is gone"),
     scenario!("state-foreign", state::foreign, "the state is another workload's"),
     scenario!("dead-template", table::template, "Siskin dead: a new template, scaled up, evicted", Alone),
-    scenario!("dead-partition", table::partition, "Siskin dead: a manifest with partition 0", Alone),
-    scenario!(
-        "dead-opt-in",
-        table::opt_in,
-        "Siskin dead: the annotation comes with a new template",
-        Ci,
-        Alone
-    ),
+    scenario!("dead-partition", table::partition, "Siskin dead: a manifest with partition 0", Ci, Alone),
+    scenario!("dead-opt-in", table::opt_in, "Siskin dead: the annotation comes with a new template", Alone),
     scenario!("dead-zero", table::zero, "Siskin dead: scaled to zero and back", Alone),
     scenario!("dead-completed", table::completed, "Siskin dead: all pods are updated and Ready", Alone),
     scenario!(
