@@ -188,7 +188,7 @@ pub const ALL: &[Scenario] = &[
     scenario!("argocd", writers::argo_cd, "Argo CD heals itself every second of a rollout"),
     scenario!("argocd-surge", writers::argo_cd_surge, "the same with an extra pod; replicas are not in Git"),
     scenario!("flux", writers::flux, "Flux heals itself every second of a rollout"),
-    scenario!("flux-surge", writers::flux_surge, "the same with an extra pod; replicas are not in Git"),
+    scenario!("flux-surge", writers::flux_surge, "the same with an extra pod; replicas are not in Git", Ci),
     scenario!("argocd-guarded", writers::argo_cd_guarded, "Argo CD under the admission policies"),
     scenario!(
         "partition-contested",
