@@ -120,8 +120,12 @@ impl World {
     /// Creates a sample application and waits for nothing.
     pub async fn create(&mut self, visits: Visits) -> Result<Deployed, Failure> {
         let deployed = self.expect(&visits)?;
-        deployed.create(&visits).await?;
-        Ok(deployed)
+        let created = deployed.create(&visits).await;
+        if created.is_err() {
+            // What was refused has no end to check.
+            self.deployed.pop();
+        }
+        created.map(|()| deployed)
     }
 
     /// A sample application that the scenario brings about by other means.

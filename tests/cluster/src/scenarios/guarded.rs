@@ -64,6 +64,7 @@ pub async fn all_pods_good(world: &mut World) -> Result<(), Failure> {
     world.protect(Protection::ALL).await?;
     let db = world.deploy(Visits::new("db").policy("at-once-undo")).await?;
     let stable = db.look(|set| set.current_revision().to_owned())?;
+    world.load(&db, 50).await?;
     db.set_version("v2").await?;
     db.until_judged("v2", 3, 90).await?;
     let canary = db.canary()?;
