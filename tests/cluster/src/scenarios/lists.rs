@@ -38,6 +38,7 @@ pub async fn name_taken(world: &mut World) -> Result<(), Failure> {
     let (name, colour) = (LIST.replace("configmap/", ""), "--from-literal=colour=green");
     world.bench.kubectl(&["create", "configmap", &name, "-n", &world.namespace, colour])?;
     let db = world.deploy(Visits::new("db").policy("in-place")).await?;
+    world.load(&db, 50).await?;
     db.set_version("v2").await?;
     db.stays("all pods on v1", 6, |set| set.ready_on("v1") == 3).await?;
     let events = world.bench.kubectl(&["events", "-n", &world.namespace])?;
