@@ -33,6 +33,7 @@ pub async fn quota_pause(world: &mut World) -> Result<(), Failure> {
     ensure(db.look(|set| set.state_text("/pause/detail").contains("exceeded quota"))?, || {
         "the pause doesn't name the quota".into()
     })?;
+    db.until("three pods on v1", 15, |set| set.parked() && set.all_ready_on("v1")).await?;
     db.stays("three pods on v1", 3, |set| set.parked() && set.all_ready_on("v1")).await?;
     set_quota(world, 4)?;
     db.annotate("paused", None).await?;
