@@ -74,13 +74,15 @@ impl Turn<'_> {
     /// `siskin.dev/paused: "true"` pauses as long as it is there; taking it off resumes.
     pub(super) fn follow_pause(&mut self) {
         let wanted = self.workload.annotations.get(PAUSED).is_some_and(|value| value == "true");
+        // A pause of this very step is not in the live annotations yet.
+        let began_now = self.before.record.as_ref().is_none_or(|record| record.pause.is_none());
         match (wanted, self.record().pause.clone()) {
             (true, None) => {
                 let detail = "siskin.dev/paused is true; `siskin resume` goes on".to_owned();
                 self.say(Note::Paused { reason: PauseReason::Requested, detail: detail.clone() });
                 self.record_mut().pause = Some(Pause { reason: PauseReason::Requested, detail });
             }
-            (false, Some(pause)) => {
+            (false, Some(pause)) if !began_now => {
                 self.record_mut().pause = None;
                 self.memory.refused_at = None;
                 self.say(Note::Resumed);

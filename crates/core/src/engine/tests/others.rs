@@ -4,7 +4,7 @@ use super::world::{World, canary, in_place, surge};
 use crate::{
     facts::{Autoscaler, PARKED, UpdateStrategy, Writer},
     policy::{Amount, AutoscalerUse, ClaimUse, Placement, Surge},
-    state::Phase,
+    state::{PauseReason, Phase},
 };
 
 fn person() -> Writer {
@@ -73,6 +73,9 @@ fn an_applier_that_takes_the_surge_away_twice_is_not_fought() {
     world.scale(4, Writer::Applier("argocd".to_owned()));
     world.until("asked", |world| world.told("PausedReplicasContested"));
     world.run(10);
+    let pause = world.state.record.as_ref().and_then(|record| record.pause.as_ref());
+    assert_eq!(pause.map(|pause| pause.reason), Some(PauseReason::ReplicasContested));
+    assert!(!world.told("Resumed"));
     assert_eq!(world.pods(), ["v1", "v1", "v1", "v1"]);
     world.unannotate("paused");
     ends_with(&mut world, 4);
