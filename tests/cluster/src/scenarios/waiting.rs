@@ -16,7 +16,9 @@ pub async fn budget(world: &mut World) -> Result<(), Failure> {
     let daemon = world.siskin()?;
     let mut all = Vec::new();
     for name in ["a", "b", "c"] {
-        all.push(world.deploy(Visits::new(name).replicas(2).policy("in-place")).await?);
+        let db = world.deploy(Visits::new(name).replicas(2).policy("in-place")).await?;
+        world.load(&db, 40).await?;
+        all.push(db);
     }
     daemon.configure(Some("maxParallelRollouts: { total: 1 }\n")).await?;
     let result = one_at_a_time(world, &daemon, &all).await;
@@ -65,6 +67,7 @@ async fn one_at_a_time(world: &World, daemon: &Siskin, all: &[Deployed]) -> Resu
 pub async fn window(world: &mut World) -> Result<(), Failure> {
     let daemon = world.siskin()?;
     let db = world.deploy(Visits::new("db").policy("windowed")).await?;
+    world.load(&db, 50).await?;
     let now = clock();
     // A minute begins at least 30 s from now: time for Siskin to start.
     let opens = (now + 30).div_ceil(60) * 60;
