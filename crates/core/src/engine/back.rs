@@ -321,7 +321,9 @@ impl<'a> Turn<'a> {
         rollout.back = Some(Back { cause, detail });
         rollout.stalled_ms = 0;
         rollout.surge = 0;
-        self.record_mut().phase = Phase::Undoing;
+        let record = self.record_mut();
+        record.waiting = None;
+        record.phase = Phase::Undoing;
         self.write_stable_template();
     }
 

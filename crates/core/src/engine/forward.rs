@@ -265,6 +265,7 @@ impl Turn<'_> {
         if !self.completed() && !self.no_strays(&covered) {
             return;
         }
+        self.record_mut().waiting = None;
         if self.exposed(step.exposure) && self.rollout().surge == step.exposure.surge {
             self.record_mut().phase = Phase::Baking;
             self.say(Note::StepBaking { step: step.name.clone() });
@@ -273,7 +274,6 @@ impl Turn<'_> {
         }
         let partition = step.exposure.partition(replicas);
         let is_open = self.workload.partition == partition && self.rollout().surge == step.exposure.surge;
-        self.record_mut().waiting = None;
         if !is_open {
             let rollout = self.rollout();
             let (canary, policy) = (rollout.canary.clone(), rollout.resolved_policy.clone());

@@ -95,6 +95,7 @@ impl Turn<'_> {
         self.note_deliveries();
         self.follow_replicas();
         if !self.supported() || !self.can_be_planned() {
+            self.record_mut().waiting = None;
             return;
         }
         let refusal = self.memory.refusal.take();

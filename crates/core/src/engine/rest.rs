@@ -15,6 +15,7 @@ impl Turn<'_> {
     /// One step at rest.
     pub(super) fn rest(&mut self) {
         if self.is_forgotten() {
+            self.record_mut().waiting = None;
             return;
         }
         let (Some(stable), Some(update)) =

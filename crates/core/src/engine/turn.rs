@@ -276,7 +276,9 @@ impl<'a> Turn<'a> {
         }
         let detail = brief(detail);
         self.say(Note::Paused { reason, detail: detail.clone() });
-        self.record_mut().pause = Some(Pause { reason, detail });
+        let record = self.record_mut();
+        record.pause = Some(Pause { reason, detail });
+        record.waiting = None;
         self.annotations.insert(PAUSED.to_owned(), Some("true".to_owned()));
     }
 

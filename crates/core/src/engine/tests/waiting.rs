@@ -2,7 +2,7 @@
 
 use super::world::{World, canary, in_place};
 use crate::{
-    facts::PARKED,
+    facts::{PARKED, UpdateStrategy, Writer},
     group::{MaxParallelRollouts, MemberFacts, Standing},
     policy::{Placement, Policy},
     state::{Awaited, Phase, Record, Waiting},
@@ -206,4 +206,46 @@ fn a_person_who_asks_for_a_retry_waits_like_everybody() {
     assert!(world.phase() == Phase::Idle && waiting(&world).is_some(), "{:?}", world.told);
     world.peers.clear();
     world.until_promoted();
+}
+
+#[test]
+fn who_waits_and_can_no_longer_start_stands_in_nobodys_way() {
+    let changes: [(&str, fn(&mut World)); 4] = [
+        ("forgotten", |world| {
+            world.down = true;
+            world.scale(0, Writer::Person("ann".to_owned()));
+            world.run(5);
+            world.restart();
+        }),
+        ("stable contradicted", |world| world.annotate("stable", "db-v9")),
+        ("another update strategy", |world| {
+            world.sts.update_strategy = UpdateStrategy::OnDelete;
+            world.annotate("touched", "");
+        }),
+        ("too many", |world| world.scale(1_000_000, Writer::Person("ann".to_owned()))),
+    ];
+    for (what, change) in changes {
+        let mut world = World::at_rest(4, in_place());
+        world.rules.max_parallel_rollouts = one_at_once();
+        world.peers = vec![roller("other/db")];
+        world.release("v2");
+        world.run(5);
+        assert!(waiting(&world).is_some());
+        change(&mut world);
+        world.turn_once();
+        world.turn_once();
+        assert_eq!(world.state.record.as_ref().map(Record::standing), Some(Standing::Resting), "{what}");
+    }
+}
+
+#[test]
+fn a_step_whose_pods_come_back_by_themselves_waits_no_longer() {
+    let mut world = World::at_rest(1, open_at("00:00", "00:17", canary(Placement::InPlace, &[(100, 90)])));
+    world.release("v2");
+    world.until("completed", World::completed);
+    world.until("the window is closed", |world| world.at / 1000 > 17 * 60);
+    world.delete_pod(0);
+    world.until("it waits", |world| waiting(world).is_some());
+    world.until("baking", |world| world.phase() == Phase::Baking);
+    assert_eq!(waiting(&world), None);
 }
