@@ -74,8 +74,10 @@ impl Turn<'_> {
                 self.workload.name, self.workload.namespace
             ));
         } else {
-            self.partition = Some(before);
             self.release("the partition from before is back");
+            if self.record.is_none() {
+                self.partition = Some(before);
+            }
         }
     }
 

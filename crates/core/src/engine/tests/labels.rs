@@ -88,3 +88,21 @@ fn a_pod_is_labelled_once_and_its_successor_too() {
     world.run(20);
     assert_eq!(world.labels_written, 4, "three pods, one of them in both revisions");
 }
+
+#[test]
+fn opting_out_with_labels_left_gives_the_partition_back_and_says_so() {
+    let mut world = labelling(3);
+    world.release("v2");
+    world.until("baking", |world| world.phase() == Phase::Baking);
+    world.run(3);
+    world.unlabelled = true;
+    world.until_promoted();
+    world.until_idle();
+    world.unlabelled = false;
+    world.unannotate("policy");
+    world.restart();
+    world.until("out", |world| world.state.record.is_none());
+    let told = world.told.iter().find(|note| note.reason() == "OptedOut").unwrap().to_string();
+    assert!(told.ends_with("the partition from before is back"), "{told}");
+    assert_eq!((world.sts.partition, world.roles()), (0, vec![""; 3]));
+}
