@@ -228,6 +228,9 @@ impl Turn<'_> {
                 self.annotations.extend(pause.map(|_| (PAUSED.to_owned(), None)));
                 self.close_rollout(&why, self.now.wall);
                 self.start(update);
+            } else if self.only_observes() {
+                self.annotations.extend(pause.map(|_| (PAUSED.to_owned(), None)));
+                self.close_rollout(&why, self.now.wall);
             } else if pause.is_some() {
                 self.record_mut().pause = pause;
             }

@@ -161,3 +161,14 @@ fn from_the_next_template_on_a_policy_that_enforces_again_decides() {
     world.until("rolled back", |world| world.told("RolledBack"));
     assert_eq!((world.phase(), world.pods()), (Phase::Idle, vec!["v1".to_owned(); 4]));
 }
+
+#[test]
+fn a_completed_rollout_that_a_newer_template_ends_is_let_go() {
+    let mut world = World::at_rest(1, canary(Placement::InPlace, &[(100, 60)]));
+    world.release("v2");
+    world.until("completed natively", World::completed);
+    world.with_policy(|policy| policy.mode = Mode::Observe);
+    world.release("v3");
+    world.until("let go", |world| world.told("OptedOut") && world.told("Observing"));
+    assert_eq!((world.pods(), world.sts.partition), (vec!["v2".to_owned()], PARKED));
+}
