@@ -328,8 +328,14 @@ impl<'a> Turn<'a> {
             self.memory.saved_ms = self.spent_ms();
             writes.push(Write::Anchor(patch));
         }
-        writes.extend(guard);
-        writes.extend(self.effect.take());
+        // What goes back doesn't wait for a list that can't be written, as long as pods can return.
+        let stable = self.record.as_ref().and_then(|record| record.stable.as_ref());
+        let effect = self.effect.take();
+        if stable.is_some_and(|stable| self.is_released(stable)) {
+            writes.extend(effect.into_iter().chain(guard));
+        } else {
+            writes.extend(guard.into_iter().chain(effect));
+        }
         let probes = self.probe_plan();
         Decision {
             state: State { record: self.record, memory: self.memory },

@@ -290,3 +290,17 @@ fn a_list_that_is_edited_each_second_does_not_make_us_write_each_second() {
     // Of the list, and of the problem in the state when it begins and ends.
     assert!(world.writes <= 3 + 2 + 2 * 2, "{}", world.writes);
 }
+
+#[test]
+fn a_list_that_cannot_be_written_keeps_no_pod_from_going_back() {
+    let mut world = World::new(4, canary(Placement::InPlace, &[(50, 60)]));
+    world.guarded = true;
+    world.annotate("policy", "test");
+    world.run(5);
+    world.release("v2");
+    world.until("baking", |world| world.phase() == Phase::Baking);
+    world.edit_list(&["v1"]);
+    world.lists_denied = true;
+    world.failing.insert("v2".to_owned());
+    world.until("all back", |world| world.pods() == ["v1"; 4]);
+}

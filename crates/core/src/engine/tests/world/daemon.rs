@@ -112,6 +112,12 @@ impl World {
                 self.state.memory.deleted.remove(uid);
                 return false;
             }
+            if self.lists_denied && matches!(write, Write::Guard { .. }) {
+                if index > 0 {
+                    self.state = decision.state;
+                }
+                return false;
+            }
             self.writes += 1;
             if self.late.takes(self.writes) {
                 self.late.sent(self.at, write);

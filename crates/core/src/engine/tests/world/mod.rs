@@ -84,6 +84,8 @@ pub struct World {
     pub answers_lost: bool,
     /// An admission policy refuses that the engine deletes pods.
     pub deletes_denied: bool,
+    /// An admission policy refuses that the engine writes lists.
+    pub lists_denied: bool,
     /// Pods can't be labelled.
     pub unlabelled: bool,
     pub labels_written: usize,
@@ -190,6 +192,7 @@ impl World {
             admission: None,
             answers_lost: false,
             deletes_denied: false,
+            lists_denied: false,
             unlabelled: false,
             labels_written: 0,
             fewest_ready: usize::MAX,
