@@ -449,6 +449,10 @@ impl Driver {
             return false;
         }
         match self.context.cluster.get::<Whole>(Resource::StatefulSets, namespace, name).await {
+            Ok(Whole(managed)) if managed.workload.class() != self.context.class.as_deref() => {
+                tracing::info!("the workload has become another installation's");
+                false
+            }
             Ok(Whole(managed)) => {
                 self.see(Arc::new(managed));
                 self.unsure = false;

@@ -143,6 +143,18 @@ async fn a_write_that_is_refused_again_and_again_is_told_once() {
     working.abort();
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_worker_writes_no_more_once_it_reads_that_the_class_is_another() {
+    let (server, metrics) = (Refusing::default(), Metrics::default());
+    let (context, _stopping) = context(&server, &metrics, None);
+    let context = Context { class: Some("blue".to_owned()), ..context };
+    let (_inbox, seen) = watch::channel(Arc::new(managed()));
+    let working = tokio::spawn(Driver::new(Arc::new(context), key(), seen).run());
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    assert_eq!(*server.patches.lock().unwrap(), 1, "what was refused is read before it is tried again");
+    working.abort();
+}
+
 /// A fleet that has seen the workload `db` of this class, and what tells it until when it leads.
 fn fleet(server: &Refusing, metrics: &Metrics, class: Option<&str>) -> watch::Sender<Instant> {
     let (tell, until) = watch::channel(Instant::default());
