@@ -130,6 +130,7 @@ pub const ALL: &[Scenario] = &[
         "hand-over",
         leading::hand_over,
         "the leader ends in good order in the middle: the other goes on within a second",
+        Ci,
         Alone
     ),
     scenario!(
@@ -142,7 +143,6 @@ pub const ALL: &[Scenario] = &[
         "frozen",
         leading::frozen,
         "the leader stands still in the middle, and goes on when another leads",
-        Ci,
         Alone
     ),
     scenario!(
@@ -289,7 +289,7 @@ pub const ALL: &[Scenario] = &[
         configuration::at_rest,
         "a Secret changes at rest: told, and in the evidence of the next rollout"
     ),
-    scenario!("pages-openmetrics", pages::openmetrics, "metrics in OpenMetrics and gzip decide", Ci),
+    scenario!("pages-openmetrics", pages::openmetrics, "metrics in OpenMetrics and gzip decide"),
     scenario!("pages-text", pages::text, "metrics in the plain text format decide"),
     scenario!(
         "guarded-all-bad",
