@@ -210,7 +210,8 @@ fn a_person_who_asks_for_a_retry_waits_like_everybody() {
 
 #[test]
 fn who_waits_and_can_no_longer_start_stands_in_nobodys_way() {
-    let changes: [(&str, fn(&mut World)); 4] = [
+    type Change = (&'static str, fn(&mut World));
+    let changes: [Change; 4] = [
         ("forgotten", |world| {
             world.down = true;
             world.scale(0, Writer::Person("ann".to_owned()));
