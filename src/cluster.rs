@@ -17,7 +17,7 @@ use kube::{
     core::Request,
 };
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde_json::Value;
 use siskin_core::facts::Uid;
 use tokio::sync::Semaphore;
 
@@ -529,29 +529,6 @@ impl Cluster {
             Err(error) if error.is_not_found() => Ok(false),
             Err(error) => Err(error),
         }
-    }
-
-    /// Whether this program may delete claims in a namespace.
-    pub async fn may_delete_claims(&self, namespace: &str) -> Result<bool, Error> {
-        #[derive(Deserialize)]
-        struct Review {
-            status: Status,
-        }
-        #[derive(Deserialize)]
-        struct Status {
-            allowed: bool,
-        }
-        let review = json!({
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": { "resourceAttributes": {
-                "namespace": namespace, "verb": "delete", "resource": "persistentvolumeclaims"
-            } }
-        });
-        let request = Request::new("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
-            .create(&PostParams::default(), review.to_string().into_bytes());
-        let call = format!("ask for the right to delete claims in {namespace}");
-        self.call::<Review>(&self.reads, call, request).await.map(|review| review.status.allowed)
     }
 
     /// What an error in the stream of a watch means.
