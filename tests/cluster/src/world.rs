@@ -196,6 +196,14 @@ impl World {
         Ok(output.split_whitespace().map(String::from).collect())
     }
 
+    /// Waits until an Event about `deployed` has this reason.
+    pub async fn until_told(&self, deployed: &Deployed, reason: &str) -> Result<(), Failure> {
+        let about = format!("jsonpath={{.items[?(@.regarding.name==\"{}\")].reason}}", deployed.name);
+        let events = ["get", "events.events.k8s.io", "-n", deployed.namespace(), "-o", &about];
+        let what = format!("an Event {reason} about {}", deployed.name);
+        self.bench.await_that(&what, &events, |told| told.split(' ').any(|told| told == reason)).await
+    }
+
     /// Prints a duration with the scenario's result.
     pub fn figure(&mut self, what: &str, from: Instant, to: Instant) {
         let seconds = to.saturating_duration_since(from).as_secs_f64();

@@ -23,7 +23,7 @@ pub async fn in_rollout(world: &mut World) -> Result<(), Failure> {
     db.annotate("promote", Some(&db.canary()?)).await?;
     db.ends_on("v2");
     db.until_at_rest_on("v2", 90).await?;
-    shown(world).await
+    world.until_told(&db, "ConfigChanged").await
 }
 
 /// In a rollout whose policy wants to be asked: a Secret that is mounted pauses it, and a person resumes.
@@ -47,7 +47,7 @@ pub async fn at_rest(world: &mut World) -> Result<(), Failure> {
     sleep(Duration::from_secs(2)).await;
     change(world, FILES)?;
     told(&db, "Secret db-files changed, db-0, db-1, db-2 started before that").await?;
-    shown(world).await?;
+    world.until_told(&db, "ConfigChanged").await?;
     db.stays("at rest", 5, |set| set.at_rest_on("v1")).await?;
     db.set_version("v2").await?;
     db.until_judged("v2", 1, 60).await?;
@@ -96,14 +96,4 @@ async fn told(db: &Deployed, text: &str) -> Result<(), Failure> {
     })
     .await
     .map(drop)
-}
-
-/// Waits for the Event.
-async fn shown(world: &World) -> Result<(), Failure> {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !world.event_reasons("StatefulSet")?.iter().any(|reason| reason == "ConfigChanged") {
-        ensure(Instant::now() < deadline, || "no Event ConfigChanged".into())?;
-        sleep(Duration::from_millis(200)).await;
-    }
-    Ok(())
 }

@@ -20,8 +20,7 @@ pub async fn kept(world: &mut World) -> Result<(), Failure> {
         ["patch", LIST, "-n", &world.namespace, "--type=merge", "--patch={\"data\":{\"allowed\":\"none\"}}"];
     world.bench.kubectl(&edit)?;
     until_allowed(world, &both).await?;
-    let reasons = world.event_reasons("StatefulSet")?;
-    ensure(reasons.iter().any(|reason| reason == "GuardEdited"), || format!("told: {reasons:?}"))?;
+    world.until_told(&db, "GuardEdited").await?;
     world.bench.kubectl(&["delete", LIST, "-n", &world.namespace])?;
     until_allowed(world, &both).await?;
     db.annotate("abort", Some(&db.rollout()?)).await?;

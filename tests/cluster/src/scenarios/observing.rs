@@ -1,8 +1,6 @@
 //! A policy that only observes.
 
-use std::time::Duration;
-
-use crate::failure::{Failure, ensure};
+use crate::failure::Failure;
 use crate::visits::Visits;
 use crate::world::World;
 
@@ -11,13 +9,13 @@ pub async fn bad_version(world: &mut World) -> Result<(), Failure> {
     world.excused.refused_by.insert("v2".into());
     let db = world.create(Visits::new("db").policy("observing")).await?;
     db.until_all_on("v1", 60).await?;
-    until_told(world, "Observing").await?;
+    world.until_told(&db, "Observing").await?;
     world.load(&db, 50).await?;
     db.set_faulty("v2", "v2", Some("errors=1")).await?;
-    until_told(world, "WouldRollBack").await?;
+    world.until_told(&db, "WouldRollBack").await?;
     db.until_all_on("v2", 60).await?;
     db.set_faulty("v3", "v3", None).await?;
-    until_told(world, "WouldPromote").await?;
+    world.until_told(&db, "WouldPromote").await?;
     db.ends_on("v3");
     db.until("untouched", 60, |set| {
         let annotations = ["state", "stable", "paused"].iter().all(|name| set.annotation(name).is_none());
@@ -26,15 +24,4 @@ pub async fn bad_version(world: &mut World) -> Result<(), Failure> {
     .await?;
     // The bench awaits a parked partition of whoever has a policy.
     db.annotate("policy", None).await.map(drop)
-}
-
-async fn until_told(world: &World, reason: &str) -> Result<(), Failure> {
-    for _ in 0..120 {
-        if world.event_reasons("StatefulSet")?.iter().any(|told| told == reason) {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-    let told = world.event_reasons("StatefulSet")?;
-    ensure(false, || format!("no Event {reason} within a minute: {told:?}"))
 }

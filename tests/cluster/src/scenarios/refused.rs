@@ -19,8 +19,7 @@ pub async fn quota(world: &mut World) -> Result<(), Failure> {
     ensure(status.contains("In place") && status.contains("exceeded quota"), || {
         format!("`siskin status` doesn't say why it goes on in place:\n{status}")
     })?;
-    let told = world.event_reasons("StatefulSet")?;
-    ensure(told.contains(&"SurgeRefused".to_owned()), || format!("no Event SurgeRefused: {told:?}"))?;
+    world.until_told(&db, "SurgeRefused").await?;
     db.ends_on("v2");
     db.until_at_rest_on("v2", 90).await.map(drop)
 }

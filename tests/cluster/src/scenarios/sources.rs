@@ -51,7 +51,7 @@ pub async fn down(world: &mut World) -> Result<(), Failure> {
     drop(prometheus);
     until_check_says(world, &db, "errors", "NoData").await?;
     held(&db, 10).await?;
-    told_no_data(world).await?;
+    world.until_told(&db, "NoData").await?;
     let _back = Prometheus::start(world, "down").await?;
     db.until_at_rest_on("v2", 120).await.map(drop)
 }
@@ -65,7 +65,7 @@ pub async fn empty(world: &mut World) -> Result<(), Failure> {
     db.until_judged("v2", 1, 60).await?;
     until_check_says(world, &db, "errors", "NoData").await?;
     held(&db, 10).await?;
-    told_no_data(world).await?;
+    world.until_told(&db, "NoData").await?;
     world.load(&db, 50).await?;
     db.until_at_rest_on("v2", 120).await.map(drop)
 }
@@ -125,15 +125,6 @@ async fn held(db: &Deployed, seconds: u64) -> Result<(), Failure> {
         set.in_phase("Baking") && set.parked() && set.ready_on("v2") == 1 && set.pause().is_empty()
     })
     .await
-}
-
-async fn told_no_data(world: &World) -> Result<(), Failure> {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !world.event_reasons("StatefulSet")?.iter().any(|reason| reason == "NoData") {
-        ensure(Instant::now() < deadline, || "no Event says NoData".into())?;
-        sleep(Duration::from_millis(200)).await;
-    }
-    Ok(())
 }
 
 /// Waits for what Siskin's own metrics say of a check.
