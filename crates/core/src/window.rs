@@ -127,10 +127,12 @@ pub enum Opening {
     Open,
     /// It has to wait.
     Closed {
-        /// Why, and until when, for people; the same text for the whole wait.
+        /// Why, and until when, for people; the same text until `changes`.
         why: String,
         /// When it opens, if that can be said.
         until: Option<Wall>,
+        /// When a window opens or a freeze ends, if that can be said: by then `why` may be another.
+        changes: Option<Wall>,
     },
 }
 
@@ -148,6 +150,7 @@ pub fn parse_time(text: &str) -> Option<Wall> {
 pub fn opening(windows: &[Window], freezes: &[Freeze], now: Wall) -> Opening {
     let frozen = |at: Wall| freezes.iter().filter(move |freeze| freeze.from <= at && at < freeze.to);
     let mut at = Some(now);
+    let mut changes = None;
     for _ in 0..MOST_TURNS {
         let Some(time) = at else { break };
         at = match frozen(time).map(|freeze| freeze.to).max() {
@@ -155,6 +158,7 @@ pub fn opening(windows: &[Window], freezes: &[Freeze], now: Wall) -> Opening {
             None if windows.is_empty() || windows.iter().any(|window| window.is_open(time)) => break,
             None => windows.iter().filter_map(|window| window.next(time)).min(),
         };
+        changes = changes.or(at);
     }
     if at == Some(now) {
         return Opening::Open;
@@ -166,7 +170,7 @@ pub fn opening(windows: &[Window], freezes: &[Freeze], now: Wall) -> Opening {
         Some(freeze) => format!("frozen: {}{until}", freeze.reason),
         None => format!("outside the windows of the policy{until}"),
     };
-    Opening::Closed { why, until: at }
+    Opening::Closed { why, until: at, changes }
 }
 
 impl Window {

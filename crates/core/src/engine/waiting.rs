@@ -12,16 +12,17 @@ use crate::{
     window::{Opening, opening},
 };
 
+/// What waits for a time looks at the clock at least this often: somebody may set it.
+const CLOCK_LOOK: Duration = Duration::from_secs(60);
+
 impl Turn<'_> {
     /// Whether something may begin at this time, by the windows of `policy` and the freezes of the installation.
     pub(super) fn may_go_on(&mut self, policy: &Policy) -> bool {
         match opening(&policy.windows, &self.facts.rules.freezes, self.now.wall) {
             Opening::Open => true,
-            Opening::Closed { why, until } => {
-                if let Some(until) = until {
-                    let seconds = until.0.saturating_sub(self.now.wall.0);
-                    self.wake_in(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()));
-                }
+            Opening::Closed { why, changes, .. } => {
+                let seconds = changes.and_then(|at| u64::try_from(at.0 - self.now.wall.0).ok());
+                self.wake_in(seconds.map_or(CLOCK_LOOK, Duration::from_secs).min(CLOCK_LOOK));
                 self.wait(Awaited::Window, why);
                 false
             }

@@ -115,6 +115,7 @@ fn a_freeze_goes_before_every_window() {
         Opening::Closed {
             why: "frozen: fair; it goes on at Tue 2026-11-24 09:00 Europe/Berlin".to_owned(),
             until: Some(at("2026-11-24T08:00:00Z")),
+            changes: Some(at("2026-11-23T12:00:00Z")),
         },
         "its end is in the next freeze, whose end is outside the window"
     );
@@ -123,6 +124,7 @@ fn a_freeze_goes_before_every_window() {
         Opening::Closed {
             why: "frozen: night shift; it goes on at Mon 2026-11-23 20:00 UTC".to_owned(),
             until: Some(at("2026-11-23T20:00:00Z")),
+            changes: Some(at("2026-11-23T20:00:00Z")),
         }
     );
     assert_eq!(open(&[], "2026-11-23T20:00:00Z"), Opening::Open);

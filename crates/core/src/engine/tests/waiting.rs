@@ -1,5 +1,7 @@
 //! Windows, freezes and turns: what waits, what doesn't, and how it goes on.
 
+use std::time::Duration;
+
 use super::world::{World, canary, in_place};
 use crate::{
     facts::{PARKED, UpdateStrategy, Writer},
@@ -56,11 +58,34 @@ fn outside_a_window_no_rollout_starts_and_it_starts_when_the_window_opens() {
 
 #[test]
 fn the_engine_wakes_itself_when_the_window_opens() {
-    let mut world = World::at_rest(4, open_at("00:20", "01:00", in_place()));
+    let mut world = World::at_rest(4, open_at("00:18", "01:00", in_place()));
+    world.release("v2");
+    world.run(30);
+    let asked = world.wake.expect("a time to wake up").as_secs();
+    assert_eq!(world.at / 1000 + asked, 18 * 60);
+}
+
+#[test]
+fn the_clock_is_looked_at_every_minute_as_somebody_may_set_it() {
+    let mut world = World::at_rest(4, open_at("00:50", "01:00", in_place()));
     world.release("v2");
     world.run(5);
-    let asked = world.wake.expect("a time to wake up").as_secs();
-    assert_eq!(world.at / 1000 + asked, 20 * 60);
+    assert_eq!(world.wake, Some(Duration::from_secs(60)));
+}
+
+#[test]
+fn a_freeze_that_takes_the_place_of_a_closed_window_is_told_instead_of_it() {
+    let mut world = World::at_rest(4, open_at("00:18", "01:00", in_place()));
+    let reason = "the year's end".to_owned();
+    world.rules.freezes = vec![Freeze { from: Wall(18 * 60), to: Wall(18 * 60 + 10), reason }];
+    world.release("v2");
+    world.run(5);
+    assert!(waiting(&world).unwrap().detail.starts_with("outside the windows"));
+    world.until("the window opens", |world| world.at / 1000 >= 18 * 60);
+    world.turn_once();
+    assert!(waiting(&world).unwrap().detail.starts_with("frozen: the year's end"));
+    world.until("started", |world| world.phase() == Phase::Opening);
+    assert_eq!(world.at / 1000, 18 * 60 + 10);
 }
 
 #[test]
