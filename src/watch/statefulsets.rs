@@ -145,6 +145,7 @@ struct Requirement {
 struct Status {
     observed_generation: i64,
     replicas: u32,
+    current_replicas: u32,
     updated_replicas: u32,
     current_revision: Option<String>,
     update_revision: Option<String>,
@@ -188,6 +189,7 @@ impl Raw {
                 .collect(),
             delete_claims_when_scaled: spec.persistent_volume_claim_retention_policy.when_scaled == "Delete",
             pods: status.replicas,
+            current_pods: status.current_replicas,
             updated_pods: status.updated_replicas,
             current_revision: revision(status.current_revision),
             update_revision: revision(status.update_revision),

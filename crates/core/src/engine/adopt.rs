@@ -144,7 +144,7 @@ impl Turn<'_> {
         self.revision(&named).map(|_| named)
     }
 
-    fn revisions_on_pods(&self) -> BTreeSet<Revision> {
+    pub(super) fn revisions_on_pods(&self) -> BTreeSet<Revision> {
         self.pods()
             .into_iter()
             .filter(|(_, pod)| self.live(pod))
@@ -240,28 +240,32 @@ impl Turn<'_> {
     pub(super) fn bring_to_stable(&mut self) {
         let Some(stable) = self.record().stable.clone() else { return };
         let other = self.revisions_on_pods().into_iter().find(|revision| *revision != stable);
-        let current = self
-            .workload
-            .current_revision
-            .as_ref()
-            .is_some_and(|current| self.same_template(current, &stable));
-        let update =
-            self.workload.update_revision.as_ref().is_some_and(|update| self.same_template(update, &stable));
-        let (Some(other), true) = (other, current || update) else {
+        let is_stable = |revision: &Option<Revision>| {
+            revision.as_ref().is_some_and(|revision| self.same_template(revision, &stable))
+        };
+        let leads_back = !self.completed() || is_stable(&self.workload.update_revision);
+        let (Some(other), true) = (other, leads_back) else {
             self.adopt(&stable, false);
             return;
         };
         let detail = format!("pods ran several revisions; {stable} was named as the stable one");
+        self.annotations.insert("stable".to_owned(), Some(stable.0));
+        self.return_to_stable(other, detail);
+    }
+
+    /// Goes back to the stable revision from pods that run another one without a rollout.
+    pub(super) fn return_to_stable(&mut self, other: Revision, detail: String) {
         let id = self.new_rollout_id(&other);
         let policy = self.loaded_policy();
         let started = self.now.wall;
+        let phase = if self.completed() { Phase::Undoing } else { Phase::Reverting };
         let record = self.record_mut();
-        record.phase = if current { Phase::Reverting } else { Phase::Undoing };
+        record.phase = phase;
+        record.waiting = None;
         record.rollout = Some(Rollout {
             back: Some(Back { cause: Cause::MixedRevisions, detail: detail.clone() }),
             ..Rollout::new(id, other, policy, started)
         });
-        self.annotations.insert("stable".to_owned(), Some(stable.0));
         self.say(Note::RollingBack(detail));
         self.walk_back();
     }

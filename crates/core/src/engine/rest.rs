@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::turn::{Turn, brief};
+use super::turn::{LOOK, Turn, brief};
 use crate::{
     decision::Note,
     facts::{PolicyFact, Revision, RevisionVerdict},
@@ -29,26 +29,67 @@ impl Turn<'_> {
         if update == stable {
             self.record_mut().settled = None;
             self.record_mut().waiting = None;
+        } else if self.record().settled.as_ref() != Some(&update) && !self.consider(&update, &stable) {
             return;
         }
-        if self.record().settled.as_ref() == Some(&update) || !self.need_detail() {
-            return;
+        if self.record().phase == Phase::Idle {
+            self.bring_back_strays(&stable);
         }
-        if self.revision(&update).is_none() || self.revision(&stable).is_none() {
+    }
+
+    /// Starts a rollout of a template that is neither stable nor rejected; false if that can't be told yet.
+    fn consider(&mut self, update: &Revision, stable: &Revision) -> bool {
+        if !self.need_detail() {
+            return false;
+        }
+        if self.revision(update).is_none() || self.revision(stable).is_none() {
             self.wake_in(Duration::from_secs(1));
-            return;
+            return false;
         }
-        let same = self.same_template(&update, &stable);
-        if !same && !self.is_rejected(&update) {
-            self.start(&update);
-            return;
+        let same = self.same_template(update, stable);
+        if !same && !self.is_rejected(update) {
+            self.start(update);
+            return true;
         }
         if !same {
             self.say(Note::StillRejected(update.clone()));
         }
         let record = self.record_mut();
-        record.settled = Some(update);
+        record.settled = Some(update.clone());
         record.waiting = None;
+        true
+    }
+
+    /// Pods can be off the stable revision without a rollout: made in the moment in which Kubernetes' current revision
+    /// was another, or opened by somebody while Siskin was down. The StatefulSet's own counters tell.
+    fn bring_back_strays(&mut self, stable: &Revision) {
+        let workload = self.workload;
+        if workload.current_pods >= workload.pods
+            || self.memory.pods_fit.as_ref() == Some(&workload.resource_version)
+        {
+            return;
+        }
+        if !self.need_detail() {
+            return;
+        }
+        if let Some(other) = self.revisions_on_pods().into_iter().find(|it| !self.same_template(it, stable)) {
+            self.return_to_stable(other.clone(), format!("pods ran {other} without a rollout"));
+        } else if self.counters_fit() {
+            self.memory.pods_fit = Some(workload.resource_version.clone());
+        } else {
+            self.wake_in(LOOK);
+        }
+    }
+
+    /// The pods that we see are those that the StatefulSet's status speaks of.
+    fn counters_fit(&self) -> bool {
+        let current = self.workload.current_revision.as_ref();
+        let (mut all, mut on_current) = (0, 0);
+        for (_, pod) in self.pods() {
+            all += 1;
+            on_current += u32::from(!pod.terminating && Self::is_on(pod, current));
+        }
+        (all, on_current) == (self.workload.pods, self.workload.current_pods)
     }
 
     /// Says at once, not only when a template comes, what would keep a rollout from starting.

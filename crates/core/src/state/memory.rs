@@ -28,6 +28,8 @@ pub struct Memory {
     pub deleted: BTreeMap<Uid, Instant>,
     /// [`Rollout::spent_ms`] as the durable state knows it.
     pub saved_ms: u64,
+    /// The resourceVersion of the workload at rest whose pods were looked at and are all on stable.
+    pub pods_fit: Option<String>,
     /// Standing problems that were told already.
     pub told: BTreeSet<String>,
     /// `spec.template` while it was known to be the canary's; another one means somebody wrote.

@@ -122,7 +122,7 @@ pub enum Cause {
     SurgeRefused,
     /// Replicas went to zero.
     ScaledToZero,
-    /// Pods ran several revisions, and a person named the stable one.
+    /// Pods ran several revisions without a rollout.
     MixedRevisions,
     /// Kubernetes forgot the stable revision.
     Forgotten,

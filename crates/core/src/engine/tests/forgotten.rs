@@ -2,7 +2,7 @@
 
 use super::world::{World, in_place, seconds, surge};
 use crate::{
-    facts::{PARKED, Writer},
+    facts::{PARKED, Revision, Writer},
     policy::Policy,
     state::Phase,
 };
@@ -327,4 +327,70 @@ fn undo_of_the_forgotten_is_not_fought_over() {
     world.unannotate("paused");
     world.until("back", |world| world.told("RolledBack"));
     assert_eq!(world.pods(), ["v1", "v1", "v1"]);
+}
+
+#[test]
+fn pods_that_kubernetes_made_between_restore_and_its_own_completion_are_brought_back() {
+    for v2 in EACH {
+        for ordered in [false, true] {
+            let mut world = with(v2, &Protection { hold: false, guard: false }, in_place(), true);
+            if ordered {
+                world = world.ordered();
+            }
+            world.annotate("paused", "true");
+            world.scale(0, ann());
+            world.until("restored", |world| world.sts.template["image"] == "v1" && world.pods().is_empty());
+            world.run(2);
+            // Scaled up in the same moment: the pods are made from the current revision of before.
+            world.sts.current_revision = Some(Revision("db-v2".to_owned()));
+            world.scale(3, ann());
+            world.down = true;
+            world.until("made", |world| !world.pods().is_empty());
+            world.sts.current_revision = Some(Revision("db-v1".to_owned()));
+            world.restart();
+            world.until("back", |world| world.pods() == ["v1"; 3] && world.phase() == Phase::Idle);
+            assert!(world.told("RolledBack"), "{v2:?} ordered {ordered}: {:?}", world.told);
+            let writes = world.writes;
+            world.run(60);
+            assert_eq!((world.writes, world.problem), (writes, None), "{v2:?} ordered {ordered}");
+        }
+    }
+}
+
+#[test]
+fn a_rejected_template_that_somebody_opened_while_siskin_was_down_is_brought_back() {
+    let mut world = with(V2::Rejected, &Protection { hold: false, guard: false }, in_place(), false);
+    world.parks = false;
+    world.down = true;
+    world.set_partition(2);
+    world.until("opened", |world| world.pods() == ["v1", "v1", "v2"]);
+    world.restart();
+    world.until("back", |world| world.pods() == ["v1"; 3] && world.phase() == Phase::Idle);
+    assert_eq!((world.sts.partition, world.verdict_of("v2")), (PARKED, Some("rejected")));
+}
+
+#[test]
+fn what_somebody_opened_goes_back_also_while_a_person_pauses() {
+    let mut world = with(V2::Pending, &Protection { hold: false, guard: false }, in_place(), false);
+    world.parks = false;
+    world.down = true;
+    world.set_partition(2);
+    world.until("opened", |world| world.pods() == ["v1", "v1", "v2"]);
+    world.restart();
+    world.until("back", |world| world.pods() == ["v1"; 3] && world.phase() == Phase::Idle);
+    assert!(world.annotation("paused").is_some(), "the pause is the person's");
+    world.unannotate("paused");
+    world.until_promoted();
+}
+
+#[test]
+fn a_pod_that_restarts_at_rest_is_no_reason_to_write() {
+    let mut world = World::at_rest(3, in_place());
+    let writes = world.writes;
+    for index in 0..3 {
+        world.delete_pod(index);
+        world.run(5);
+    }
+    assert_eq!((world.writes, world.phase()), (writes, Phase::Idle));
+    assert_eq!(world.pods(), ["v1"; 3]);
 }

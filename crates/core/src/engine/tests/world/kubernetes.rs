@@ -45,17 +45,19 @@ impl World {
         self.manage(&update, &current, replicas, partition);
         let counted = self.pods.len();
         let ready = self.pods.iter().filter(|sim| sim.pod.ready).count();
-        let updated = self
-            .pods
-            .iter()
-            .filter(|sim| !sim.pod.terminating && sim.pod.revision.as_ref() == Some(&update))
-            .count();
+        let on = |revision: &Revision| {
+            let live = self.pods.iter().filter(|sim| !sim.pod.terminating);
+            live.filter(|sim| sim.pod.revision.as_ref() == Some(revision)).count()
+        };
+        let updated = on(&update);
+        self.sts.current_pods = u32::try_from(on(&current)).unwrap();
         self.sts.pods = u32::try_from(counted).unwrap();
         self.sts.updated_pods = u32::try_from(updated).unwrap();
         let held = self.is_held() && self.annotation("stable") == Some(current.0.as_str());
         if !held && updated == ready && ready == counted && counted == replicas as usize && current != update
         {
             self.sts.current_revision = Some(update);
+            self.sts.current_pods = self.sts.updated_pods;
             self.bump();
         }
         self.truncate_history();
