@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What waits for a time looks at the clock at least this often: somebody may set it.
-const CLOCK_LOOK: Duration = Duration::from_secs(60);
+const CLOCK_LOOK: Duration = Duration::from_mins(1);
 
 impl Turn<'_> {
     /// Whether something may begin at this time, by the windows of `policy` and the freezes of the installation.

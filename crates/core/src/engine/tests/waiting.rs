@@ -70,7 +70,7 @@ fn the_clock_is_looked_at_every_minute_as_somebody_may_set_it() {
     let mut world = World::at_rest(4, open_at("00:50", "01:00", in_place()));
     world.release("v2");
     world.run(5);
-    assert_eq!(world.wake, Some(Duration::from_secs(60)));
+    assert_eq!(world.wake, Some(Duration::from_mins(1)));
 }
 
 #[test]
