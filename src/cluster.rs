@@ -13,6 +13,7 @@ use futures::{Stream, StreamExt};
 use kube::{
     Client, Config,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions, WatchEvent, WatchParams},
+    client::{ClientBuilder, DynBody},
     config::{KubeConfigOptions, Kubeconfig},
     core::Request,
 };
@@ -20,9 +21,11 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use siskin_core::facts::Uid;
 use tokio::sync::Semaphore;
+use tower::util::MapResponseLayer;
 
 pub use self::review::Question;
 use crate::{
+    clock::ServerClock,
     lease::Leadership,
     report::metrics::{Metrics, REQUESTS},
 };
@@ -339,13 +342,14 @@ pub struct Cluster {
     writes: Arc<Semaphore>,
     leases: Arc<Semaphore>,
     leadership: Leadership,
+    clock: ServerClock,
 }
 
 impl Cluster {
     /// Sets the client up; nothing is sent yet. Fields that are written will be managed by `manager`; requests are
     /// counted in `metrics`.
     pub async fn new(access: &Access, manager: &'static str, metrics: Metrics) -> Result<Self, AccessError> {
-        let mut config = match (&access.kubeconfig, &access.context) {
+        let config = match (&access.kubeconfig, &access.context) {
             (None, None) => Config::infer().await?,
             (file, context) => {
                 let kubeconfig = file.as_ref().map_or_else(Kubeconfig::read, Kubeconfig::read_from)?;
@@ -353,12 +357,24 @@ impl Cluster {
                 Config::from_custom_kubeconfig(kubeconfig, &options).await?
             }
         };
-        config.connect_timeout = Some(CALL_TIMEOUT);
-        config.default_retry = false;
-        Ok(Self::with(Client::try_from(config).map_err(AccessError::Client)?, manager, metrics))
+        Self::reached_by(config, manager, metrics)
     }
 
-    /// Calls go through this client.
+    fn reached_by(mut config: Config, manager: &'static str, metrics: Metrics) -> Result<Self, AccessError> {
+        config.connect_timeout = Some(CALL_TIMEOUT);
+        config.default_retry = false;
+        let clock = ServerClock::default();
+        let heard = clock.clone();
+        let hearing = MapResponseLayer::new(move |answer: http::Response<Box<DynBody>>| {
+            heard.hear(answer.headers());
+            answer
+        });
+        let client =
+            ClientBuilder::try_from(config).map_err(AccessError::Client)?.with_layer(&hearing).build();
+        Ok(Self { clock, ..Self::with(client, manager, metrics) })
+    }
+
+    /// Calls go through this client; its API server is taken to have our clock.
     pub fn with(client: Client, manager: &'static str, metrics: Metrics) -> Self {
         Self {
             client,
@@ -368,7 +384,13 @@ impl Cluster {
             writes: Arc::new(Semaphore::new(WRITES)),
             leases: Arc::new(Semaphore::new(1)),
             leadership: Leadership::Always,
+            clock: ServerClock::default(),
         }
+    }
+
+    /// The clock of the API server, by which the times in its objects are.
+    pub fn clock(&self) -> &ServerClock {
+        &self.clock
     }
 
     /// The namespace of the kubeconfig's context, or the pod's own.
@@ -556,5 +578,30 @@ impl Cluster {
             Ok(answer) => answer.map_err(|error| Error::new(call, error)),
             Err(_) => Err(Error::Timeout { call }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, http::header::DATE, routing::get};
+    use serde_json::json;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::clock::{ServerClock, parse};
+
+    #[tokio::test]
+    async fn the_servers_clock_is_heard_in_its_answers() {
+        let answer = || async { ([(DATE, "Tue, 01 Jan 2030 00:00:00 GMT")], json!({}).to_string()) };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(get(answer))).await });
+        let config = Config::new(server.parse().unwrap());
+        let cluster = Cluster::reached_by(config, "test", Metrics::default()).unwrap();
+        let before = ServerClock::default().now().wall;
+        assert!(cluster.clock().now().wall.0 - before.0 < 60);
+        cluster.get::<Value>(Resource::StatefulSets, "payments", "db").await.unwrap();
+        let off = cluster.clock().now().wall.0 - parse("2030-01-01T00:00:00Z").unwrap().0;
+        assert!((0..60).contains(&off), "{off}");
     }
 }

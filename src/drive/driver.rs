@@ -259,7 +259,7 @@ impl Driver {
             self.tell_what_is_missing();
             return Stepped::Failed;
         };
-        let now = clock::now();
+        let now = self.context.cluster.clock().now();
         let verdicts = self.judge.hear(&mut self.state, facts.detail.as_ref(), now.mono);
         let commands = Command::read(&facts.workload);
         self.turns.mark_unchanged();

@@ -246,7 +246,7 @@ impl Observation {
     }
 
     async fn read_claims(&mut self, cluster: &Cluster, managed: &Managed) -> Result<(), String> {
-        let now = clock::now();
+        let now = cluster.clock().now();
         if self.claims_fresh.is_some_and(|until| now.mono < until) {
             return Ok(());
         }

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::metrics::{EVENTS, Metrics};
 use crate::{
-    clock,
+    clock::ServerClock,
     cluster::{Cluster, Resource},
     watch::statefulsets::Key,
 };
@@ -22,12 +22,14 @@ const LONGEST_NOTE: usize = 1024;
 pub struct Events {
     queue: mpsc::Sender<(String, Value)>,
     metrics: Metrics,
+    clock: ServerClock,
     instance: String,
 }
 
 impl Events {
     /// Starts the queue. It ends when the last clone of this is gone.
     pub fn start(cluster: Cluster, metrics: Metrics) -> Self {
+        let clock = cluster.clock().clone();
         let (queue, mut queued) = mpsc::channel::<(String, Value)>(QUEUE);
         let counted = metrics.clone();
         tokio::spawn(async move {
@@ -43,12 +45,12 @@ impl Events {
         let instance = ["POD_NAME", "HOSTNAME"]
             .into_iter()
             .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-        Self { queue, metrics, instance: instance.unwrap_or_else(|| "siskin".to_owned()) }
+        Self { queue, metrics, clock, instance: instance.unwrap_or_else(|| "siskin".to_owned()) }
     }
 
     /// Tells about a workload.
     pub fn tell(&self, key: &Key, uid: &Uid, note: &Note) {
-        let event = event(key, uid, note, &self.instance, clock::timestamp());
+        let event = event(key, uid, note, &self.instance, self.clock.timestamp());
         if self.queue.try_send((key.namespace.clone(), event)).is_err() {
             self.metrics.count(&EVENTS, &[("result", "dropped")]);
         }

@@ -34,6 +34,6 @@ impl std::ops::Add<Duration> for Instant {
 pub struct Now {
     /// For durations.
     pub mono: Instant,
-    /// For comparing with Kubernetes' timestamps and for people.
+    /// The API server's clock, as the times in its objects are by it; for people, too.
     pub wall: Wall,
 }

@@ -9,7 +9,8 @@ use crate::{
     strategy::Exposure,
 };
 
-/// How far the API server's clock may be behind ours, in seconds, when a claim's age is compared with our look.
+/// How far two clocks of API servers may be apart, in seconds, when a claim's age is compared with our look: one made the
+/// claim, another told us the time.
 const CLOCK_SLACK: i64 = 5;
 
 /// Each is in the state by name and UID, which has 32 KiB for everything.
