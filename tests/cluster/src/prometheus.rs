@@ -24,18 +24,28 @@ pub struct Prometheus {
 impl Prometheus {
     /// Starts it under the name of its source, with what it knew before under this name in this namespace.
     pub async fn start(world: &World, source: &'static str) -> Result<Self, Failure> {
+        Self::with(world, source, &configuration(world)).await
+    }
+
+    /// The same, but it scrapes nobody.
+    pub async fn start_blind(world: &World, source: &'static str) -> Result<Self, Failure> {
+        Self::with(world, source, "scrape_configs: []\n").await
+    }
+
+    async fn with(world: &World, source: &'static str, configuration: &str) -> Result<Self, Failure> {
         let port = match source {
             "promote" => 9101,
             "back" => 9102,
             "down" => 9103,
             "empty" => 9104,
             "nan" => 9105,
+            "stale" => 9106,
             other => return Err(Failure::Untrue(format!("no port is kept for the source {other}"))),
         };
         let address = SocketAddr::from((NODE, port));
         let folder = world.bench.layout.run.join("prometheus").join(&world.namespace);
-        let written = fs::create_dir_all(&folder)
-            .and_then(|()| fs::write(folder.join("config.yaml"), configuration(world)));
+        let written =
+            fs::create_dir_all(&folder).and_then(|()| fs::write(folder.join("config.yaml"), configuration));
         written.map_err(|error| Failure::Untrue(format!("{}: {error}", folder.display())))?;
         let argument = |name: &str, path: PathBuf| format!("--{name}={}", path.display());
         let arguments = [

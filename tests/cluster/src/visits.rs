@@ -10,6 +10,9 @@ use crate::view::PARKED;
 /// Where the sample application listens.
 pub const PORT: u16 = 8000;
 
+/// A resource of nodes that nobody else wants: with it a node can be full for one scenario alone.
+pub const SEAT: &str = "siskin.test/seat";
+
 /// Pods have this long to end. The application takes 2 s.
 pub const GRACE_SECONDS: u32 = 4;
 
@@ -27,6 +30,7 @@ pub struct Visits {
     ordered: bool,
     fault: Option<String>,
     configured: bool,
+    seated: bool,
 }
 
 impl Visits {
@@ -42,6 +46,7 @@ impl Visits {
             ordered: false,
             fault: None,
             configured: false,
+            seated: false,
         }
     }
 
@@ -85,6 +90,11 @@ impl Visits {
     /// With the ConfigMap `<name>-env` as environment and the Secret `<name>-files` as a volume.
     pub fn configured(self) -> Self {
         Self { configured: true, ..self }
+    }
+
+    /// Each pod takes one of the node's [`SEAT`]s.
+    pub fn seated(self) -> Self {
+        Self { seated: true, ..self }
     }
 
     pub fn has_policy(&self) -> bool {
@@ -151,6 +161,7 @@ impl Visits {
             "imagePullPolicy": "IfNotPresent",
             "env": environment,
             "envFrom": environment_from,
+            "resources": self.seated.then(|| json!({ "limits": { SEAT: 1 } })),
             "ports": [{ "name": "web", "containerPort": PORT }],
             "volumeMounts": [{ "name": "data", "mountPath": "/data" }],
             "readinessProbe":

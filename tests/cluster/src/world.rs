@@ -25,6 +25,9 @@ use crate::visits::Visits;
 /// The label of the namespaces that the bench makes.
 pub const LABEL: &str = "siskin.dev/bench";
 
+/// Events are written beside the work, not in it.
+const TOLD_WITHIN: Duration = Duration::from_mins(1);
+
 /// Unsuccessful requests that a scenario's fault explains.
 #[derive(Debug, Clone, Default)]
 pub struct Excused {
@@ -101,7 +104,9 @@ impl World {
 
     /// Goes on in a new namespace where the admission policies of `protections`, and no others, act.
     pub async fn protect(&mut self, protections: &[Protection]) -> Result<(), Failure> {
-        self.bench.policies().await?;
+        if !protections.is_empty() {
+            self.bench.policies().await?;
+        }
         let place = Place::make(&self.bench, &self.scenario, protections).await?;
         self.namespace.clone_from(&place.namespace);
         self.timeline = place.observer.timeline();
@@ -188,6 +193,16 @@ impl World {
         self.bench.kubectl(&["apply", "-n", &self.namespace, "-f", &role.to_string_lossy()]).map(drop)
     }
 
+    /// Lets this namespace have at most so many pods, or any number; those that are there stay.
+    pub async fn limit_pods(&self, most: Option<u32>) -> Result<(), Failure> {
+        self.bench.kubectl(&["delete", "quota/few", "-n", &self.namespace, "--ignore-not-found"])?;
+        let Some(most) = most else { return Ok(()) };
+        let hard = format!("--hard=pods={most}");
+        self.bench.kubectl(&["create", "quota", "few", &hard, "-n", &self.namespace])?;
+        let used = ["get", "quota/few", "-n", &self.namespace, "-o=jsonpath={.status.used.pods}"];
+        self.bench.await_that("the quota is in force", &used, |used| !used.is_empty()).await
+    }
+
     /// The reasons of the Events about objects of `kind`.
     pub fn event_reasons(&self, kind: &str) -> Result<Vec<String>, Failure> {
         let reasons = format!("jsonpath={{.items[?(@.regarding.kind==\"{kind}\")].reason}}");
@@ -198,10 +213,27 @@ impl World {
 
     /// Waits until an Event about `deployed` has this reason.
     pub async fn until_told(&self, deployed: &Deployed, reason: &str) -> Result<(), Failure> {
+        let deadline = Instant::now() + TOLD_WITHIN;
+        while self.times_told(deployed, reason)? == 0 {
+            if Instant::now() > deadline {
+                let what = format!("an Event {reason} about {}", deployed.name);
+                return Err(Failure::Awaited { what, within: TOLD_WITHIN });
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that just one Event about `deployed` has this reason.
+    pub fn told_once(&self, deployed: &Deployed, reason: &str) -> Result<(), Failure> {
+        let times = self.times_told(deployed, reason)?;
+        ensure(times == 1, || format!("{} was told {reason} {times} times", deployed.name))
+    }
+
+    fn times_told(&self, deployed: &Deployed, reason: &str) -> Result<usize, Failure> {
         let about = format!("jsonpath={{.items[?(@.regarding.name==\"{}\")].reason}}", deployed.name);
         let events = ["get", "events.events.k8s.io", "-n", deployed.namespace(), "-o", &about];
-        let what = format!("an Event {reason} about {}", deployed.name);
-        self.bench.await_that(&what, &events, |told| told.split(' ').any(|told| told == reason)).await
+        Ok(self.bench.kubectl(&events)?.split(' ').filter(|told| *told == reason).count())
     }
 
     /// Prints a duration with the scenario's result.

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::failure::{Failure, ensure};
+use crate::failure::Failure;
 use crate::view::Workload;
 use crate::world::World;
 use crate::writer::{Manifest, Tool, Writer};
@@ -55,9 +55,7 @@ pub async fn refused(world: &mut World) -> Result<(), Failure> {
     scale_to(world, 4)?;
     writer.write(&git.version("v2"))?;
     visits.stays("four pods on v1", 12, |set| set.replicas() == 4 && set.ready_on("v1") == 4).await?;
-    let told = world.event_reasons("StatefulSet")?;
-    let times = told.iter().filter(|reason| *reason == "AutoscalerInTheWay").count();
-    ensure(times == 1, || format!("AutoscalerInTheWay was told {times} times"))?;
+    world.told_once(&visits, "AutoscalerInTheWay")?;
     world.bench.kubectl(&["delete", "hpa/visits", "-n", &world.namespace])?;
     visits.until_judged("v2", 1, 60).await?;
     visits.annotate("promote", Some(&visits.canary()?)).await?;

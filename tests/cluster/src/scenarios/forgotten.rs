@@ -1,5 +1,7 @@
 //! Kubernetes forgets the stable revision: at zero replicas, and when a StatefulSet is created anew. Siskin works.
 
+use serde_json::json;
+
 use crate::admission::{self, Protection};
 use crate::deployed::Deployed;
 use crate::failure::{Failure, ensure};
@@ -20,9 +22,19 @@ enum V2 {
 const EACH: [(V2, &str); 3] =
     [(V2::Pending, "pending"), (V2::Running, "running"), (V2::Rejected, "rejected")];
 
-/// With the hold nothing is forgotten at zero: every pod comes back stable, and what was open starts anew.
+/// The hold alone.
 pub async fn zero_with_hold(world: &mut World) -> Result<(), Failure> {
-    world.protect(Protection::ALL).await?;
+    zero_held(world, &[Protection::Hold]).await
+}
+
+/// The hold among all policies.
+pub async fn zero_with_all(world: &mut World) -> Result<(), Failure> {
+    zero_held(world, Protection::ALL).await
+}
+
+/// With the hold nothing is forgotten at zero: every pod comes back stable, and what was open starts anew.
+async fn zero_held(world: &mut World, protections: &[Protection]) -> Result<(), Failure> {
+    world.protect(protections).await?;
     for (v2, db) in each(world, "in-place-held").await? {
         to_zero(&db).await?;
         db.scale(2).await?;
@@ -75,9 +87,7 @@ pub async fn zero_guarded(world: &mut World) -> Result<(), Failure> {
         to_zero(&db).await?;
         admission::until_released(&world.bench, &db).await?;
         db.scale(2).await?;
-        let about = format!("--field-selector=reason=FailedCreate,involvedObject.name={}", db.name);
-        let events = ["get", "events", "-n", &world.namespace, &about, "-o=jsonpath={.items[*].message}"];
-        world.bench.await_output(&events, "has not released revision").await?;
+        until_refused(world, &db, "has not released revision").await?;
         let pods = db.look(|set| set.pods().len())?;
         ensure(pods == 0, || format!("{pods} pods of {} started", db.name))?;
         db.annotate("paused", None).await?;
@@ -88,32 +98,119 @@ pub async fn zero_guarded(world: &mut World) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The only pod is missing when its extra pod is taken back: the extra pod alone must not count as all of them.
+/// The only pod is missing when its extra pod is taken back: the extra pod alone must not count as all of them. A quota
+/// has room for one of the two, so that the missing one can't come back before.
 pub async fn only_pod(world: &mut World) -> Result<(), Failure> {
     world.allow_claim_deletion()?;
     let db = world.deploy(Visits::new("db").replicas(1).policy("surge-held")).await?;
     let stable = db.look(|set| set.current_revision().to_owned())?;
-    db.set_version("v2").await?;
+    let patched = db.set_version("v2").await?;
     db.until_judged("v2", 1, 60).await?;
     let rollout = db.rollout()?;
+    world.limit_pods(Some(1)).await?;
     db.force_delete(0).await?;
+    until_refused(world, &db, "exceeded quota").await?;
     db.annotate("abort", Some(&rollout)).await?;
     db.until_at_rest_on("v1", 60).await?;
-    let kept = db.look(|set| set.current_revision() == stable)?;
-    ensure(kept, || format!("Kubernetes has forgotten {stable}"))?;
+    let current = |revision: &str| revision != stable;
+    let forgotten = world.timeline.first(patched, "set/db", "currentRevision", current);
+    ensure(forgotten.is_none(), || format!("Kubernetes has forgotten {stable} on the way"))?;
     not_told(world)
 }
 
-/// Deleted without its pods and created anew with v2: a pod that is lost then comes back on v2, and is brought back.
-pub async fn recreated(world: &mut World) -> Result<(), Failure> {
-    let db = world.deploy(Visits::new("db").policy("restoring")).await?;
-    db.orphan().await?;
-    db.create_again(&Visits::new("db").version("v2").parked().policy("restoring")).await?;
-    world.until_told(&db, "StableForgotten").await?;
-    db.until_at_rest_on("v1", 90).await?;
-    let all = db.delete_pods().await?;
-    db.until_replaced("v1", &all, 60).await?;
-    db.until_at_rest_on("v1", 30).await.map(drop)
+/// Nothing holds: a pod that is lost comes back on what nobody has judged.
+pub async fn recreated_unprotected(world: &mut World) -> Result<(), Failure> {
+    recreated(world, false).await
+}
+
+/// The hold keeps what a status says, and a new object's says v2.
+pub async fn recreated_with_hold(world: &mut World) -> Result<(), Failure> {
+    world.protect(&[Protection::Hold]).await?;
+    recreated(world, false).await
+}
+
+/// With the pod guard a pod that is lost doesn't come back until the stable template does.
+pub async fn recreated_guarded(world: &mut World) -> Result<(), Failure> {
+    world.protect(&[Protection::Hold, Protection::PodGuard]).await?;
+    recreated(world, true).await
+}
+
+/// Deleted without its pods and created anew with v2: told; a pod is lost; a person puts the stable template back.
+async fn recreated(world: &mut World, guarded: bool) -> Result<(), Failure> {
+    for (_, db) in created_anew(world, "in-place-held").await? {
+        if guarded {
+            admission::until_released(&world.bench, &db).await?;
+        }
+        db.force_delete(1).await?;
+        if guarded {
+            until_refused(world, &db, "has not released revision").await?;
+            db.stays("one pod, on v1", 2, |set| set.pods().len() == 1 && set.ready_on("v1") == 1).await?;
+        } else {
+            db.until_ready_on("v2", 1, 60).await?;
+            db.stays("told and left alone", 2, |set| set.parked() && set.ready_on("v2") == 1).await?;
+        }
+        db.set_version("v1").await?;
+        db.until_at_rest_on("v1", 90).await?;
+    }
+    Ok(())
+}
+
+/// The same where the policy says that the stable template is written back.
+pub async fn recreated_restored(world: &mut World) -> Result<(), Failure> {
+    for (_, db) in created_anew(world, "restoring").await? {
+        db.until_at_rest_on("v1", 90).await?;
+        let all = db.delete_pods().await?;
+        db.until_replaced("v1", &all, 60).await?;
+        db.until_at_rest_on("v1", 30).await?;
+    }
+    Ok(())
+}
+
+/// Three workloads that were deleted without their pods and created anew with v2; each is told.
+async fn created_anew(world: &mut World, policy: &str) -> Result<Vec<(V2, Deployed)>, Failure> {
+    let all = each(world, policy).await?;
+    for (v2, db) in &all {
+        let stable = db.look(|set| set.annotation("stable").map(String::from))?.unwrap_or_default();
+        db.orphan().await?;
+        db.create_again(&Visits::new(&db.name).replicas(2).version("v2").parked().policy(policy)).await?;
+        if matches!(v2, V2::Running) {
+            // The state went with the object: only a person knows which of both revisions is meant.
+            db.until_paused("MixedRevisions", 30).await?;
+            db.annotate("promote", Some(&stable)).await?;
+        }
+    }
+    for (_, db) in &all {
+        world.until_told(db, "StableForgotten").await?;
+    }
+    Ok(all)
+}
+
+/// A history limit that lets Kubernetes forget the way back: told, and no rollout starts before it is raised. With none
+/// at all the stable revision is gone when a workload comes from zero, and a person leads out.
+pub async fn history_limit(world: &mut World) -> Result<(), Failure> {
+    let limit = |limit: u32| json!({ "spec": { "revisionHistoryLimit": limit } });
+    let db = world.deploy(Visits::new("db").policy("in-place")).await?;
+    let gone = world.deploy(Visits::new("gone").replicas(2).policy("restoring")).await?;
+    db.merge("limits the history to 1", limit(1)).await?;
+    world.until_told(&db, "HistoryLimitTooLow").await?;
+    world.load(&db, 50).await?;
+    db.set_version("v2").await?;
+    gone.annotate("paused", Some("true")).await?;
+    gone.until_paused("Requested", 10).await?;
+    gone.merge("limits the history to 0", limit(0)).await?;
+    gone.set_version("v2").await?;
+    gone.until_observed().await?;
+    to_zero(&gone).await?;
+    world.until_told(&gone, "StableRevisionGone").await?;
+    gone.annotate("promote", Some(&gone.canary()?)).await?;
+    gone.annotate("paused", None).await?;
+    gone.scale(2).await?;
+    gone.ends_on("v2");
+    gone.until_at_rest_on("v2", 60).await?;
+    db.stays("all pods on v1", 2, |set| set.parked() && set.all_ready_on("v1")).await?;
+    db.merge("limits the history to 2", limit(2)).await?;
+    db.ends_on("v2");
+    db.until_at_rest_on("v2", 90).await.map(drop)
 }
 
 /// Three workloads of two pods; what v2 is to each.
@@ -149,6 +246,13 @@ async fn to_zero(db: &Deployed) -> Result<(), Failure> {
     db.until("no pods", 60, |set| set.pods().is_empty() && set.counted() == 0).await?;
     db.annotate("paused", Some("true")).await?;
     db.until_paused("Requested", 10).await.map(drop)
+}
+
+/// Waits for Kubernetes' own Event that a pod of `db` can't be created.
+async fn until_refused(world: &World, db: &Deployed, why: &str) -> Result<(), Failure> {
+    let about = format!("--field-selector=reason=FailedCreate,involvedObject.name={}", db.name);
+    let events = ["get", "events", "-n", db.namespace(), &about, "-o=jsonpath={.items[*].message}"];
+    world.bench.await_output(&events, why).await
 }
 
 fn not_told(world: &World) -> Result<(), Failure> {

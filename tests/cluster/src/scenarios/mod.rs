@@ -200,6 +200,12 @@ pub const ALL: &[Scenario] = &[
         writers::partition_guarded,
         "the same with Flux under the admission policies: nothing happens"
     ),
+    scenario!(
+        "partition-in-rollout",
+        writers::partition_in_rollout,
+        "a manifest with a partition while a step opens, is judged and is taken back"
+    ),
+    scenario!("partition-in-surge", writers::partition_in_surge, "the same with an extra pod"),
     scenario!("person", writers::person, "a person scales at each moment, while an extra pod runs"),
     scenario!("autoscaler", autoscalers::in_place, "an autoscaler scales at each moment, in place"),
     scenario!(
@@ -244,8 +250,9 @@ pub const ALL: &[Scenario] = &[
     scenario!(
         "forgotten-held",
         forgotten::zero_with_hold,
-        "to zero and back with the hold: nothing is forgotten"
+        "to zero and back with the hold alone: nothing is forgotten"
     ),
+    scenario!("forgotten-held-all", forgotten::zero_with_all, "the same with all admission policies"),
     scenario!(
         "forgotten-restored",
         forgotten::zero_restored,
@@ -268,8 +275,24 @@ pub const ALL: &[Scenario] = &[
     ),
     scenario!(
         "forgotten-recreated",
-        forgotten::recreated,
-        "deleted without its pods, created anew with another template"
+        forgotten::recreated_unprotected,
+        "deleted without its pods, created anew with another template: told, and a person decides"
+    ),
+    scenario!("forgotten-recreated-held", forgotten::recreated_with_hold, "the same with the hold"),
+    scenario!(
+        "forgotten-recreated-guarded",
+        forgotten::recreated_guarded,
+        "the same with hold and pod guard: no pod starts"
+    ),
+    scenario!(
+        "forgotten-recreated-restored",
+        forgotten::recreated_restored,
+        "the same without them: the stable template is restored"
+    ),
+    scenario!(
+        "history-limit",
+        forgotten::history_limit,
+        "a history limit that loses the way back: told, and no rollout starts"
     ),
     scenario!("guarded-promote", guarded::promotion, "admission policies: a good version, in place"),
     scenario!("guarded-surge", guarded::surge, "admission policies: a good version, on an extra pod first"),
@@ -317,7 +340,7 @@ pub const ALL: &[Scenario] = &[
     ),
     scenario!("adopt", adopting::adopt, "adopted by the command line, after it said what stands against it"),
     scenario!("leave", adopting::leave, "out by the command line, in the middle and at rest"),
-    scenario!("budget", waiting::budget, "three rollouts that may run one at a time", Alone),
+    scenario!("budget", waiting::budget, "rollouts that may run two at once, and one in a namespace", Alone),
     scenario!("window", waiting::window, "a window that is closed, and a freeze when it opens", Alone),
     scenario!(
         "observe",
@@ -330,6 +353,11 @@ pub const ALL: &[Scenario] = &[
         "a quota that refuses the extra pod: the same rollout goes on in place"
     ),
     scenario!("quota-pause", refused::quota_pause, "the same where a person is asked, who raises the quota"),
+    scenario!(
+        "full-node",
+        refused::full_node,
+        "no node has room for the extra pod: a person is asked, who makes room"
+    ),
     scenario!("list-kept", lists::kept, "the pod guard's list follows the rollout, and is put back"),
     scenario!("list-name-taken", lists::name_taken, "another's object has the name of the pod guard's list"),
     scenario!("doctor", doctor::columns, "the doctor finds each column of the table"),
@@ -349,7 +377,18 @@ pub const ALL: &[Scenario] = &[
     ),
     scenario!("prometheus-empty", sources::empty, "no series: held until there are some", Prometheus),
     scenario!("prometheus-nan", sources::nan, "0 / 0: held until there are requests again", Prometheus),
+    scenario!(
+        "prometheus-stale",
+        sources::stale,
+        "Prometheus stands still and answers with old values: held until there are new ones",
+        Prometheus
+    ),
     scenario!("json-back", sources::json, "rolled back by a number in a JSON document"),
+    scenario!(
+        "sources-secured",
+        sources::secured,
+        "sources with TLS, a token or a password, each right and wrong"
+    ),
     scenario!("figures-one-tick", figures::one_tick, "how fast a check of one tick decides", Alone),
     scenario!("figures-two-ticks", figures::two_ticks, "how fast a check of two ticks decides", Alone),
     scenario!("figures-surge", figures::surge, "how soon a bad extra pod is gone", Alone),

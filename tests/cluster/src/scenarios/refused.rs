@@ -1,8 +1,11 @@
 //! Extra pods that nobody lets in.
 
+use serde_json::json;
+
 use crate::deployed::Deployed;
 use crate::failure::{Failure, ensure};
-use crate::visits::Visits;
+use crate::view::Workload;
+use crate::visits::{SEAT, Visits};
 use crate::world::World;
 
 use super::tools::siskin;
@@ -34,24 +37,50 @@ pub async fn quota_pause(world: &mut World) -> Result<(), Failure> {
     })?;
     db.until("three pods on v1", 15, |set| set.parked() && set.all_ready_on("v1")).await?;
     db.stays("three pods on v1", 3, |set| set.parked() && set.all_ready_on("v1")).await?;
-    set_quota(world, 4)?;
+    world.limit_pods(Some(4)).await?;
     db.annotate("paused", None).await?;
     db.until("the extra pod is judged", 60, |set| set.replicas() == 4 && set.ready_on("v2") == 1).await?;
     db.ends_on("v2");
     db.until_at_rest_on("v2", 120).await.map(drop)
 }
 
+/// The node has room for three pods: the extra one is taken away with its claim, and a person is asked, who makes room.
+pub async fn full_node(world: &mut World) -> Result<(), Failure> {
+    world.allow_claim_deletion()?;
+    make_seats(world, 3)?;
+    let db = world.deploy(Visits::new("db").seated().policy("surge-or-ask")).await?;
+    world.load(&db, 50).await?;
+    db.set_version("v2").await?;
+    db.until("an extra pod that no node takes", 30, |set| set.pods().len() == 4).await?;
+    db.until_paused("SurgeRefused", 60).await?;
+    ensure(
+        db.look(|set| set.state_text("/pause/detail").contains(&format!("Insufficient {SEAT}")))?,
+        || "the pause doesn't say what the node lacks".into(),
+    )?;
+    let as_before = |set: Workload<'_>| set.parked() && set.all_ready_on("v1") && set.claims().len() == 3;
+    db.until("three pods on v1, and three claims", 15, as_before).await?;
+    db.stays("three pods on v1, and three claims", 3, as_before).await?;
+    make_seats(world, 4)?;
+    db.annotate("paused", None).await?;
+    db.until("the extra pod is judged", 60, |set| set.replicas() == 4 && set.ready_on("v2") == 1).await?;
+    db.ends_on("v2");
+    db.until_at_rest_on("v2", 120).await.map(drop)
+}
+
+/// Gives the node so many seats.
+fn make_seats(world: &World, seats: u32) -> Result<(), Failure> {
+    let node = world.bench.kubectl(&["get", "nodes", "-o=jsonpath={.items[0].metadata.name}"])?;
+    let seats = json!({ SEAT: seats.to_string() });
+    let patch = format!("--patch={}", json!({ "status": { "capacity": seats, "allocatable": seats } }));
+    let status = ["patch", "node", &node, "--subresource=status", "--type=merge", &patch];
+    world.bench.kubectl(&status).map(drop)
+}
+
 /// Three pods and a quota of three, and then v2.
 async fn without_room(world: &mut World, policy: &str) -> Result<Deployed, Failure> {
     let db = world.deploy(Visits::new("db").policy(policy)).await?;
-    set_quota(world, 3)?;
+    world.limit_pods(Some(3)).await?;
     world.load(&db, 50).await?;
     db.set_version("v2").await?;
     Ok(db)
-}
-
-fn set_quota(world: &World, pods: u32) -> Result<(), Failure> {
-    world.bench.kubectl(&["delete", "quota/few", "-n", &world.namespace, "--ignore-not-found"])?;
-    let hard = format!("--hard=pods={pods}");
-    world.bench.kubectl(&["create", "quota", "few", &hard, "-n", &world.namespace]).map(drop)
 }

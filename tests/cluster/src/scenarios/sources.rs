@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Pod;
+use serde_json::Value;
 use tokio::time::sleep;
 
 use super::roll_back::decided;
@@ -85,6 +86,44 @@ pub async fn nan(world: &mut World) -> Result<(), Failure> {
     db.until_at_rest_on("v2", 120).await.map(drop)
 }
 
+/// Prometheus answers and stands still otherwise: old values are no data for who asks for fresh ones.
+pub async fn stale(world: &mut World) -> Result<(), Failure> {
+    let prometheus = Prometheus::start(world, "stale").await?;
+    let db = deployed(world, "prometheus-stale").await?;
+    db.set_version("v2").await?;
+    db.ends_on("v2");
+    db.until_judged("v2", 1, 60).await?;
+    until_check_says(world, &db, "fresh", "Pass").await?;
+    drop(prometheus);
+    let blind = Prometheus::start_blind(world, "stale").await?;
+    until_check_says(world, &db, "fresh", "NoData").await?;
+    until_check_says(world, &db, "any", "Pass").await?;
+    held(&db, 10).await?;
+    until_check_says(world, &db, "any", "Pass").await?;
+    drop(blind);
+    let _back = Prometheus::start(world, "stale").await?;
+    db.until_at_rest_on("v2", 120).await.map(drop)
+}
+
+/// TLS with a certificate authority of one's own, a token, a password: with the right ones a source is asked, with wrong
+/// ones there is no data, for the reason that is told.
+pub async fn secured(world: &mut World) -> Result<(), Failure> {
+    let gauges = Gauge::secured(&world.bench).await?;
+    let db = deployed(world, "secured").await?;
+    db.set_version("v2").await?;
+    db.until_judged("v2", 1, 60).await?;
+    for right in ["trusted", "token", "password"] {
+        until_check_says(world, &db, right, "Pass").await?;
+    }
+    for (wrong, reason) in [("stranger", "certificate"), ("other-token", "401"), ("other-password", "401")] {
+        until_check_says(world, &db, wrong, "NoData").await?;
+        until_told(world, &db, wrong, reason).await?;
+    }
+    held(&db, 3).await?;
+    gauges.set(60.0);
+    db.until_at_rest_on("v1", 60).await.map(drop)
+}
+
 /// A number that another service tells about the canary pod.
 pub async fn json(world: &mut World) -> Result<(), Failure> {
     let gauge = Gauge::start().await?;
@@ -125,6 +164,19 @@ async fn held(db: &Deployed, seconds: u64) -> Result<(), Failure> {
         set.in_phase("Baking") && set.parked() && set.ready_on("v2") == 1 && set.pause().is_empty()
     })
     .await
+}
+
+/// Waits until the saved evidence of a check has this in it.
+async fn until_told(world: &World, db: &Deployed, check: &str, evidence: &str) -> Result<(), Failure> {
+    let has = |state: &Value| {
+        let verdicts = state.pointer("/rollout/verdicts").and_then(Value::as_array).into_iter().flatten();
+        let mut told = verdicts.filter(|verdict| verdict.get("check").is_some_and(|name| name == check));
+        told.any(|verdict| verdict.to_string().contains(evidence))
+    };
+    world.timeline.mark(format!("{check} should say {evidence}"));
+    db.until(&format!("{check} says {evidence}"), 60, |set| set.state().as_ref().is_some_and(has))
+        .await
+        .map(drop)
 }
 
 /// Waits for what Siskin's own metrics say of a check.

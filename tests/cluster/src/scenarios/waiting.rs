@@ -11,56 +11,71 @@ use crate::world::World;
 
 use super::tools::siskin;
 
-/// Three rollouts with room for one at a time: one after the other, and a rollout that goes back doesn't wait.
+/// Two rollouts may be open in all, and one in each namespace. Who waits for its namespace doesn't hold up the others,
+/// and who goes back doesn't wait.
 pub async fn budget(world: &mut World) -> Result<(), Failure> {
     let daemon = world.siskin()?;
-    let mut all = Vec::new();
-    for name in ["a", "b", "c"] {
-        let db = world.deploy(Visits::new(name).replicas(2).policy("in-place")).await?;
-        world.load(&db, 40).await?;
-        all.push(db);
-    }
-    daemon.configure(Some("maxParallelRollouts: { total: 1 }\n")).await?;
-    let result = one_at_a_time(world, &daemon, &all).await;
+    let (a, b) = (held(world, "a").await?, held(world, "b").await?);
+    world.protect(&[]).await?;
+    let c = held(world, "c").await?;
+    world.protect(&[]).await?;
+    let d = held(world, "d").await?;
+    daemon.configure(Some("maxParallelRollouts: { total: 2, perNamespace: 1 }\n")).await?;
+    let result = in_turn(world, &daemon, [&a, &b, &c, &d]).await;
     daemon.configure(None).await?;
     result
 }
 
-async fn one_at_a_time(world: &World, daemon: &Siskin, all: &[Deployed]) -> Result<(), Failure> {
-    for db in all {
-        db.set_version("v2").await?;
+/// A workload with traffic that judges a canary pod until somebody says more.
+async fn held(world: &mut World, name: &str) -> Result<Deployed, Failure> {
+    let db = world.deploy(Visits::new(name).replicas(2).policy("in-place-held")).await?;
+    world.load(&db, 40).await?;
+    Ok(db)
+}
+
+/// `a` and `b` share a namespace.
+async fn in_turn(world: &World, daemon: &Siskin, all: [&Deployed; 4]) -> Result<(), Failure> {
+    let [a, b, c, d] = all;
+    a.set_version("v2").await?;
+    a.until_judged("v2", 1, 60).await?;
+    waits(b, &format!("1 at once in namespace {}, after {}", a.namespace(), a.full_name())).await?;
+    c.set_version("v2").await?;
+    c.until_judged("v2", 1, 60).await?;
+    waits(d, &format!("2 at once in all, after {}, {}", a.full_name(), c.full_name())).await?;
+    let status = siskin(world, &["status", "d"])?;
+    ensure(status.contains("Waits      2 at once in all, after "), || format!("`siskin status`:\n{status}"))?;
+    // A new process must know from the states alone who has the places.
+    daemon.kill().await?;
+    d.stays("it waits", 5, waiting).await?;
+    ensure(b.look(waiting)?, || "b has started beside a".into())?;
+
+    c.annotate("abort", Some(&c.rollout()?)).await?;
+    c.until_at_rest_on("v1", 60).await?;
+    d.until_judged("v2", 1, 60).await?;
+    ensure(b.look(waiting)?, || "b has started beside a".into())?;
+    for db in [a, b, d] {
+        db.until_judged("v2", 1, 60).await?;
+        db.annotate("promote", Some(&db.canary()?)).await?;
         db.ends_on("v2");
+        db.until_at_rest_on("v2", 90).await?;
     }
-    let rolling = |set: Workload<'_>| set.state().is_some_and(|state| state.get("rollout").is_some());
-    let waits = |set: Workload<'_>| set.state_text("/waiting/awaited") == "Turn";
-    let mut restarted = false;
-    for _ in 0..2000 {
-        let looks: Vec<(bool, bool, bool)> = all
-            .iter()
-            .map(|db| db.look(|set| (rolling(set), waits(set), set.at_rest_on("v2"))))
-            .collect::<Result<_, _>>()?;
-        let open = looks.iter().filter(|(rolling, ..)| *rolling).count();
-        ensure(open <= 1, || format!("{open} rollouts are open at once"))?;
-        if !restarted && open == 1 && looks.iter().filter(|(_, waits, _)| *waits).count() == 2 {
-            let waiting = all.iter().find(|db| db.look(waits).unwrap_or_default());
-            let name = waiting.map_or("", |db| db.name.as_str());
-            let status = siskin(world, &["status", name])?;
-            ensure(status.contains("Waits      1 at once in all, after "), || {
-                format!("`siskin status`:\n{status}")
-            })?;
-            // A new process must know from the states alone who has the place.
-            daemon.kill().await?;
-            restarted = true;
-        }
-        if looks.iter().all(|(.., done)| *done) {
-            ensure(restarted, || "nobody waited".into())?;
-            let told =
-                world.event_reasons("StatefulSet")?.iter().filter(|reason| *reason == "Waiting").count();
-            return ensure(told == 2, || format!("{told} Events Waiting, not one for each that waited"));
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-    Err(Failure::Untrue("the three rollouts took more than 200 s".into()))
+    world.until_told(b, "Waiting").await?;
+    world.told_once(d, "Waiting")
+}
+
+/// A version that comes to `db` waits for its turn, for this reason.
+async fn waits(db: &Deployed, why: &str) -> Result<(), Failure> {
+    db.set_version("v2").await?;
+    db.until(&format!("it waits: {why}"), 30, |set| {
+        waiting(set) && set.state_text("/waiting/detail").starts_with(why)
+    })
+    .await
+    .map(drop)
+}
+
+fn waiting(set: Workload<'_>) -> bool {
+    let open = set.state().is_some_and(|state| state.get("rollout").is_some());
+    set.state_text("/waiting/awaited") == "Turn" && !open && set.all_ready_on("v1")
 }
 
 /// Outside the window nothing starts; when it opens there is a freeze; when that ends it starts within seconds.

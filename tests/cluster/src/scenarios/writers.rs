@@ -64,21 +64,24 @@ async fn still(
     ensure(now <= written + most, || format!("Siskin wrote {} times {when}, not {most}", now - written))
 }
 
-/// The manifest is written once at each moment of a rollout that goes back and of one that is promoted.
+/// The manifest is written once at each moment of a rollout that goes back and of one that is promoted. No write meets
+/// a field of Siskin's: the manifest names none.
 async fn at_each_moment(world: &mut World, tool: Tool, git: Manifest) -> Result<(), Failure> {
-    let surges = git.policy.contains("surge");
     let writer = Writer::new(world, tool);
     let visits = installed(world, &writer, &git).await?;
-    let write = |manifest: &Manifest| writer.write(manifest).map(drop);
+    let write = |manifest: &Manifest| {
+        let answer = writer.write(manifest)?;
+        ensure(answer == Answer::Taken, || format!("{tool:?} of {manifest:?}: {answer:?}"))
+    };
     quiet(&visits, "at rest", || write(&git)).await?;
 
     let v2 = git.clone().version("v2");
+    close_to_canaries(world, &git).await?;
     write(&v2)?;
-    if !surges {
-        // An extra pod is there, and the partition parked again, before anybody could write.
-        visits.until("the step is open", 30, |set| set.partition() < PARKED).await?;
-        write(&v2)?;
-    }
+    until_open(&visits, &git).await?;
+    write(&v2)?;
+    visits.stays("the step is open", 1, |set| set.partition() < PARKED).await?;
+    world.limit_pods(None).await?;
     visits.until_judged("v2", 1, 60).await?;
     quiet(&visits, "while v2 is judged", || write(&v2)).await?;
     visits.annotate("abort", Some(&visits.rollout()?)).await?;
@@ -100,6 +103,26 @@ async fn at_each_moment(world: &mut World, tool: Tool, git: Manifest) -> Result<
     quiet(&visits, "after v3 was promoted", || write(&v3)).await?;
     little_was_written(world, &visits, tool)?;
     never_more_than(world, "v2", 1)
+}
+
+/// No canary pod can come: a step that opens stays open, for whatever is to happen meanwhile.
+async fn close_to_canaries(world: &World, git: &Manifest) -> Result<(), Failure> {
+    world.limit_pods(Some(if surges(git) { 4 } else { 3 })).await
+}
+
+fn surges(git: &Manifest) -> bool {
+    git.policy.contains("surge")
+}
+
+/// Waits until the first step of four pods is open, and lacks its canary pod.
+async fn until_open(visits: &Deployed, git: &Manifest) -> Result<(), Failure> {
+    let (partition, replicas, pods) = if surges(git) { (4, 5, 4) } else { (3, 4, 3) };
+    visits
+        .until("the step is open, and its pod is refused", 60, |set| {
+            set.partition() == partition && set.replicas() == replicas && set.pods().len() == pods
+        })
+        .await
+        .map(drop)
 }
 
 /// A loop writes the manifest every second through a rollout that goes back and one that is promoted.
@@ -264,14 +287,9 @@ pub async fn replicas_contested(world: &mut World) -> Result<(), Failure> {
     let healing = Loop::start(Writer::new(world, Tool::Flux), v2.clone());
     quiet(&visits, "while replicas are contested", || Ok(())).await?;
     drop(healing);
-    told_once(world, "PausedReplicasContested")?;
+    world.told_once(&visits, "PausedReplicasContested")?;
     visits.annotate("abort", Some(&visits.rollout()?)).await?;
     visits.until_at_rest_on("v1", 60).await.map(drop)
-}
-
-fn told_once(world: &World, reason: &str) -> Result<(), Failure> {
-    let told = world.event_reasons("StatefulSet")?.iter().filter(|told| *told == reason).count();
-    ensure(told == 1, || format!("{reason} was told {told} times"))
 }
 
 /// A manifest with a partition, without admission policies: parked again each time, told once, and a tool that writes
@@ -294,8 +312,49 @@ pub async fn partition_contested(world: &mut World) -> Result<(), Failure> {
     let written = writes(&visits)? - before;
     world.note(format!("Siskin wrote {written} times beside 15 s of Flux with a partition in Git"));
     ensure(written <= 4, || format!("Siskin wrote {written} times against a tool that writes every second"))?;
-    told_once(world, "PartitionContested")?;
+    world.told_once(&visits, "PartitionContested")?;
     visits.until("parked when the tool has ended", 60, |set| set.partition() >= PARKED).await.map(drop)
+}
+
+/// A manifest with a partition at each moment of a rollout, in place.
+pub async fn partition_in_rollout(world: &mut World) -> Result<(), Failure> {
+    opened_at_each_moment(world, Manifest::new("written")).await
+}
+
+/// The same with an extra pod.
+pub async fn partition_in_surge(world: &mut World) -> Result<(), Failure> {
+    world.allow_claim_deletion()?;
+    opened_at_each_moment(world, Manifest { replicas: None, ..Manifest::new("written-surge") }).await
+}
+
+/// Without admission policies a manifest with a partition is written while a step opens, is judged and is taken back:
+/// parked again each time, and v2 runs on no other pod than the step's own.
+async fn opened_at_each_moment(world: &mut World, git: Manifest) -> Result<(), Failure> {
+    let apply = Writer::new(world, Tool::Apply);
+    let visits = installed(world, &apply, &git).await?;
+    let v2 = git.clone().version("v2");
+    let opening = Manifest { partition: Some(0), ..v2.clone() };
+    close_to_canaries(world, &git).await?;
+    apply.write(&v2)?;
+    until_open(&visits, &git).await?;
+    apply.write(&opening)?;
+    until_open(&visits, &git).await?;
+    world.limit_pods(None).await?;
+    let judged = |set: Workload<'_>| {
+        let stable = if surges(&git) { 4 } else { 3 };
+        set.in_phase("Baking") && set.parked() && set.ready_on("v2") == 1 && set.ready_on("v1") == stable
+    };
+    visits.until("one pod is judged", 60, judged).await?;
+    apply.write(&opening)?;
+    // Kubernetes has taken a pod before anybody could park again; it comes back stable.
+    visits.until("a pod is taken", 30, |set| !judged(set)).await?;
+    visits.until("one pod is judged again", 60, judged).await?;
+    visits.annotate("abort", Some(&visits.rollout()?)).await?;
+    visits.until_phase("Reverting", 10).await?;
+    apply.write(&opening)?;
+    visits.until_at_rest_on("v1", 60).await?;
+    world.told_once(&visits, "PartitionContested")?;
+    never_more_than(world, "v2", 1)
 }
 
 /// The same under the admission policies: the partition in Git does nothing at any moment.
