@@ -58,8 +58,8 @@ impl Gauge {
         gauge.listen(TRUSTED.into(), Some(acceptor(&pki, "server")?)).await?;
         let (key, certificate) = (pki.join("stranger.key"), pki.join("stranger.crt"));
         let (key, certificate) = (key.to_string_lossy(), certificate.to_string_lossy());
-        let made = "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=stranger -addext subjectAltName=IP:10.250.0.1";
-        let files = ["-keyout", &key, "-out", &certificate];
+        let made = "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=stranger -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=IP:10.250.0.1 -keyout";
+        let files = [&*key, "-out", &certificate];
         cluster::output("openssl", &made.split(' ').chain(files).collect::<Vec<_>>())?;
         gauge.listen(STRANGER.into(), Some(acceptor(&pki, "stranger")?)).await?;
         Ok(gauge)

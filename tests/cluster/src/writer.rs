@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, block_in_place};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::bench::Bench;
 use crate::cluster;
@@ -20,6 +20,9 @@ pub const NAME: &str = "visits";
 
 /// A loop heals this often; Argo CD and Flux do so every few seconds to minutes.
 const EVERY: Duration = Duration::from_secs(1);
+
+/// A loop writes at least once within this, also on a busy machine.
+const COMES_BY_WITHIN: Duration = Duration::from_secs(30);
 
 /// How a manifest reaches the API server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -239,6 +242,7 @@ impl World {
 /// A writer that heals what differs from Git again and again, until it is dropped.
 pub struct Loop {
     git: watch::Sender<Manifest>,
+    written: watch::Receiver<u64>,
     task: JoinHandle<()>,
     timeline: Timeline,
 }
@@ -247,6 +251,7 @@ impl Loop {
     /// Writes `manifest` every second from now on.
     pub fn start(writer: Writer, manifest: Manifest) -> Self {
         let (git, seen) = watch::channel(manifest);
+        let (count, written) = watch::channel(0);
         let timeline = writer.timeline.clone();
         let task = tokio::spawn(async move {
             let mut ticks = interval(EVERY);
@@ -257,9 +262,20 @@ impl Loop {
                 if let Err(failure) = writer.answer(&manifest) {
                     writer.timeline.mark(format!("{:?} failed: {failure}", writer.tool));
                 }
+                count.send_modify(|count| *count += 1);
             }
         });
-        Self { git, task, timeline }
+        Self { git, written, task, timeline }
+    }
+
+    /// Waits for a whole write from now on: the end of the one that may be going on, and of the next.
+    pub async fn comes_by(&self) -> Result<(), Failure> {
+        let mut written = self.written.clone();
+        let enough = *written.borrow() + 2;
+        match timeout(COMES_BY_WITHIN, written.wait_for(|written| *written >= enough)).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(Failure::Awaited { what: "the loop comes by".into(), within: COMES_BY_WITHIN }),
+        }
     }
 
     /// What Git says from now on.

@@ -1,5 +1,6 @@
 //! Kubernetes forgets the stable revision: at zero replicas, and when a StatefulSet is created anew. Siskin works.
 
+use futures::future::try_join_all;
 use serde_json::json;
 
 use crate::admission::{self, Protection};
@@ -35,8 +36,9 @@ pub async fn zero_with_all(world: &mut World) -> Result<(), Failure> {
 /// With the hold nothing is forgotten at zero: every pod comes back stable, and what was open starts anew.
 async fn zero_held(world: &mut World, protections: &[Protection]) -> Result<(), Failure> {
     world.protect(protections).await?;
-    for (v2, db) in each(world, "in-place-held").await? {
-        to_zero(&db).await?;
+    let all = each(world, "in-place-held").await?;
+    at_once(all.iter().map(async |(v2, db)| {
+        to_zero(db).await?;
         db.scale(2).await?;
         db.until_ready_on("v1", 2, 60).await?;
         db.annotate("paused", None).await?;
@@ -44,30 +46,33 @@ async fn zero_held(world: &mut World, protections: &[Protection]) -> Result<(), 
             db.until_judged("v2", 1, 60).await?;
             db.annotate("abort", Some(&db.rollout()?)).await?;
         }
-        db.until_at_rest_on("v1", 60).await?;
-    }
+        db.until_at_rest_on("v1", 60).await.map(drop)
+    }))
+    .await?;
     not_told(world)
 }
 
 /// Without it the policy may say that the stable template is written back.
 pub async fn zero_restored(world: &mut World) -> Result<(), Failure> {
-    for (_, db) in each(world, "restoring").await? {
-        to_zero(&db).await?;
+    let all = each(world, "restoring").await?;
+    at_once(all.iter().map(async |(_, db)| {
+        to_zero(db).await?;
         db.scale(2).await?;
         db.until_ready_on("v1", 2, 60).await?;
         db.annotate("paused", None).await?;
         db.until_at_rest_on("v1", 60).await?;
         let pending = db.look(|set| set.update_revision() != set.current_revision())?;
         ensure(!pending, || format!("the template of {} is not the stable one", db.name))?;
-        world.until_told(&db, "StableForgotten").await?;
-    }
-    Ok(())
+        world.until_told(db, "StableForgotten").await
+    }))
+    .await
 }
 
 /// By default it is told; pods come up on what nobody has judged, until a person says which one it is.
 pub async fn zero_told(world: &mut World) -> Result<(), Failure> {
-    for (_, db) in each(world, "in-place-held").await? {
-        to_zero(&db).await?;
+    let all = each(world, "in-place-held").await?;
+    at_once(all.iter().map(async |(_, db)| {
+        to_zero(db).await?;
         db.scale(2).await?;
         db.until_ready_on("v2", 2, 60).await?;
         db.annotate("paused", None).await?;
@@ -75,27 +80,28 @@ pub async fn zero_told(world: &mut World) -> Result<(), Failure> {
         db.ends_on("v2");
         db.annotate("promote", Some(&db.canary()?)).await?;
         db.until_at_rest_on("v2", 60).await?;
-        world.until_told(&db, "StableForgotten").await?;
-    }
-    Ok(())
+        world.until_told(db, "StableForgotten").await
+    }))
+    .await
 }
 
 /// The pod guard without the hold: no pod starts on what nobody has judged, and the stable template leads out.
 pub async fn zero_guarded(world: &mut World) -> Result<(), Failure> {
     world.protect(&[Protection::PodGuard]).await?;
-    for (_, db) in each(world, "in-place-held").await? {
-        to_zero(&db).await?;
+    let all = each(world, "in-place-held").await?;
+    at_once(all.iter().map(async |(_, db)| {
+        to_zero(db).await?;
         admission::until_released(&world.bench, &db).await?;
         db.scale(2).await?;
-        until_refused(world, &db, "has not released revision").await?;
+        until_refused(world, db, "has not released revision").await?;
         let pods = db.look(|set| set.pods().len())?;
         ensure(pods == 0, || format!("{pods} pods of {} started", db.name))?;
         db.annotate("paused", None).await?;
         db.set_version("v1").await?;
         db.until_at_rest_on("v1", 90).await?;
-        world.until_told(&db, "StableForgotten").await?;
-    }
-    Ok(())
+        world.until_told(db, "StableForgotten").await
+    }))
+    .await
 }
 
 /// The only pod is missing when its extra pod is taken back: the extra pod alone must not count as all of them. A quota
@@ -137,33 +143,35 @@ pub async fn recreated_guarded(world: &mut World) -> Result<(), Failure> {
 
 /// Deleted without its pods and created anew with v2: told; a pod is lost; a person puts the stable template back.
 async fn recreated(world: &mut World, guarded: bool) -> Result<(), Failure> {
-    for (_, db) in created_anew(world, "in-place-held").await? {
+    let all = created_anew(world, "in-place-held").await?;
+    at_once(all.iter().map(async |(_, db)| {
         if guarded {
             admission::until_released(&world.bench, &db).await?;
         }
         db.force_delete(1).await?;
         if guarded {
-            until_refused(world, &db, "has not released revision").await?;
+            until_refused(world, db, "has not released revision").await?;
             db.stays("one pod, on v1", 2, |set| set.pods().len() == 1 && set.ready_on("v1") == 1).await?;
         } else {
             db.until_ready_on("v2", 1, 60).await?;
             db.stays("told and left alone", 2, |set| set.parked() && set.ready_on("v2") == 1).await?;
         }
         db.set_version("v1").await?;
-        db.until_at_rest_on("v1", 90).await?;
-    }
-    Ok(())
+        db.until_at_rest_on("v1", 90).await.map(drop)
+    }))
+    .await
 }
 
 /// The same where the policy says that the stable template is written back.
 pub async fn recreated_restored(world: &mut World) -> Result<(), Failure> {
-    for (_, db) in created_anew(world, "restoring").await? {
+    let all = created_anew(world, "restoring").await?;
+    at_once(all.iter().map(async |(_, db)| {
         db.until_at_rest_on("v1", 90).await?;
         let all = db.delete_pods().await?;
         db.until_replaced("v1", &all, 60).await?;
-        db.until_at_rest_on("v1", 30).await?;
-    }
-    Ok(())
+        db.until_at_rest_on("v1", 30).await.map(drop)
+    }))
+    .await
 }
 
 /// Three workloads that were deleted without their pods and created anew with v2; each is told.
@@ -211,6 +219,13 @@ pub async fn history_limit(world: &mut World) -> Result<(), Failure> {
     db.merge("limits the history to 2", limit(2)).await?;
     db.ends_on("v2");
     db.until_at_rest_on("v2", 90).await.map(drop)
+}
+
+/// The same for each workload at the same time.
+async fn at_once(
+    stories: impl Iterator<Item = impl Future<Output = Result<(), Failure>>>,
+) -> Result<(), Failure> {
+    try_join_all(stories).await.map(drop)
 }
 
 /// Three workloads of two pods; what v2 is to each.

@@ -115,7 +115,8 @@ pub async fn secured(world: &mut World) -> Result<(), Failure> {
     for right in ["trusted", "token", "password"] {
         until_check_says(world, &db, right, "Pass").await?;
     }
-    for (wrong, reason) in [("stranger", "certificate"), ("other-token", "401"), ("other-password", "401")] {
+    for (wrong, reason) in [("stranger", "UnknownIssuer"), ("other-token", "401"), ("other-password", "401")]
+    {
         until_check_says(world, &db, wrong, "NoData").await?;
         until_told(world, &db, wrong, reason).await?;
     }

@@ -59,7 +59,7 @@ async fn in_turn(world: &World, daemon: &Siskin, all: [&Deployed; 4]) -> Result<
         db.ends_on("v2");
         db.until_at_rest_on("v2", 90).await?;
     }
-    world.until_told(b, "Waiting").await?;
+    world.told_once(b, "Waiting")?;
     world.told_once(d, "Waiting")
 }
 

@@ -80,7 +80,7 @@ async fn at_each_moment(world: &mut World, tool: Tool, git: Manifest) -> Result<
     write(&v2)?;
     until_open(&visits, &git).await?;
     write(&v2)?;
-    visits.stays("the step is open", 1, |set| set.partition() < PARKED).await?;
+    until_open(&visits, &git).await?;
     world.limit_pods(None).await?;
     visits.until_judged("v2", 1, 60).await?;
     quiet(&visits, "while v2 is judged", || write(&v2)).await?;
@@ -131,7 +131,12 @@ async fn all_the_time(world: &mut World, tool: Tool, git: Manifest) -> Result<()
     let visits = installed(world, &writer, &git).await?;
     let healing = Loop::start(writer, git.clone());
     quiet(&visits, "at rest", || Ok(())).await?;
+    close_to_canaries(world, &git).await?;
     healing.commit(git.clone().version("v2"));
+    until_open(&visits, &git).await?;
+    healing.comes_by().await?;
+    until_open(&visits, &git).await?;
+    world.limit_pods(None).await?;
     visits.until_judged("v2", 1, 60).await?;
     quiet(&visits, "while v2 is judged", || Ok(())).await?;
     visits.annotate("abort", Some(&visits.rollout()?)).await?;
