@@ -10,9 +10,6 @@ use crate::view::PARKED;
 /// Where the sample application listens.
 pub const PORT: u16 = 8000;
 
-/// A resource of nodes that nobody else wants: with it a node can be full for one scenario alone.
-pub const SEAT: &str = "siskin.test/seat";
-
 /// Pods have this long to end. The application takes 2 s.
 pub const GRACE_SECONDS: u32 = 4;
 
@@ -30,7 +27,7 @@ pub struct Visits {
     ordered: bool,
     fault: Option<String>,
     configured: bool,
-    seated: bool,
+    takes: Option<&'static str>,
 }
 
 impl Visits {
@@ -46,7 +43,7 @@ impl Visits {
             ordered: false,
             fault: None,
             configured: false,
-            seated: false,
+            takes: None,
         }
     }
 
@@ -92,9 +89,9 @@ impl Visits {
         Self { configured: true, ..self }
     }
 
-    /// Each pod takes one of the node's [`SEAT`]s.
-    pub fn seated(self) -> Self {
-        Self { seated: true, ..self }
+    /// Each pod takes one of this resource of its node.
+    pub fn takes(self, resource: &'static str) -> Self {
+        Self { takes: Some(resource), ..self }
     }
 
     pub fn has_policy(&self) -> bool {
@@ -161,7 +158,7 @@ impl Visits {
             "imagePullPolicy": "IfNotPresent",
             "env": environment,
             "envFrom": environment_from,
-            "resources": self.seated.then(|| json!({ "limits": { SEAT: 1 } })),
+            "resources": self.takes.map(|resource| json!({ "limits": { resource: 1 } })),
             "ports": [{ "name": "web", "containerPort": PORT }],
             "volumeMounts": [{ "name": "data", "mountPath": "/data" }],
             "readinessProbe":

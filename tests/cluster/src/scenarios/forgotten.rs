@@ -91,7 +91,7 @@ pub async fn zero_guarded(world: &mut World) -> Result<(), Failure> {
     let all = each(world, "in-place-held").await?;
     at_once(all.iter().map(async |(_, db)| {
         to_zero(db).await?;
-        admission::until_released(&world.bench, &db).await?;
+        admission::until_released(&world.bench, db).await?;
         db.scale(2).await?;
         until_refused(world, db, "has not released revision").await?;
         let pods = db.look(|set| set.pods().len())?;
@@ -146,7 +146,7 @@ async fn recreated(world: &mut World, guarded: bool) -> Result<(), Failure> {
     let all = created_anew(world, "in-place-held").await?;
     at_once(all.iter().map(async |(_, db)| {
         if guarded {
-            admission::until_released(&world.bench, &db).await?;
+            admission::until_released(&world.bench, db).await?;
         }
         db.force_delete(1).await?;
         if guarded {

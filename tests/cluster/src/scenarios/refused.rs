@@ -5,10 +5,13 @@ use serde_json::json;
 use crate::deployed::Deployed;
 use crate::failure::{Failure, ensure};
 use crate::view::Workload;
-use crate::visits::{SEAT, Visits};
+use crate::visits::Visits;
 use crate::world::World;
 
 use super::tools::siskin;
+
+/// A resource of nodes that nobody else wants: with it the node is full for one scenario alone.
+const SEAT: &str = "siskin.test/seat";
 
 /// A quota has no room for an extra pod; the policy goes on in place, within the same rollout.
 pub async fn quota(world: &mut World) -> Result<(), Failure> {
@@ -48,7 +51,7 @@ pub async fn quota_pause(world: &mut World) -> Result<(), Failure> {
 pub async fn full_node(world: &mut World) -> Result<(), Failure> {
     world.allow_claim_deletion()?;
     make_seats(world, 3)?;
-    let db = world.deploy(Visits::new("db").seated().policy("surge-or-ask")).await?;
+    let db = world.deploy(Visits::new("db").takes(SEAT).policy("surge-or-ask")).await?;
     world.load(&db, 50).await?;
     db.set_version("v2").await?;
     db.until("an extra pod that no node takes", 30, |set| set.pods().len() == 4).await?;
@@ -60,9 +63,13 @@ pub async fn full_node(world: &mut World) -> Result<(), Failure> {
     let as_before = |set: Workload<'_>| set.parked() && set.all_ready_on("v1");
     db.until("three pods on v1", 15, as_before).await?;
     db.stays("three pods on v1", 3, as_before).await?;
+    let left = db.look(|set| set.claim_uid(3))?;
     make_seats(world, 4)?;
     db.annotate("paused", None).await?;
-    db.until("the extra pod is judged", 60, |set| set.replicas() == 4 && set.ready_on("v2") == 1).await?;
+    db.until("an extra pod is judged, on a claim of its own", 60, |set| {
+        set.replicas() == 4 && set.ready_on("v2") == 1 && set.claim_uid(3) != left
+    })
+    .await?;
     db.ends_on("v2");
     db.until_at_rest_on("v2", 120).await.map(drop)
 }
