@@ -8,7 +8,7 @@ use std::{
 use siskin_core::{
     configuration::{self, Configuration, missing},
     document::{self, Document},
-    policy::{Policy, render, warnings},
+    policy::{Policy, irrevocable, render, warnings},
     yaml::Errors,
 };
 
@@ -106,7 +106,7 @@ fn tell(file: &str, document: &Document, quiet: bool) {
                 eprintln!("{file}: policy {}: warning: {warning}", policy.name);
             }
             if !quiet {
-                print!("---\n{}", render(policy));
+                print!("---\n{}", in_full(policy));
             }
         }
         Document::Configuration(configuration) if !quiet => {
@@ -129,9 +129,25 @@ fn tell(file: &str, document: &Document, quiet: bool) {
     }
 }
 
+/// The policy with its defaults, under comments on what can't be taken back.
+fn in_full(policy: &Policy) -> String {
+    let comments = irrevocable(policy).into_iter().map(|text| format!("# {text}\n"));
+    comments.chain([render(policy)]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_policy_is_printed_with_its_irrevocable_steps_and_still_loads() {
+        let standard = siskin_core::policy::builtin("standard").unwrap();
+        let text = in_full(&standard);
+        for part in ["# without the hold", "# step `first`", "# with the hold"] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+        assert_eq!(siskin_core::policy::parse("standard.yaml", &text).unwrap(), [standard]);
+    }
 
     #[test]
     fn what_a_policy_names_must_be_in_the_configuration_that_is_given() {

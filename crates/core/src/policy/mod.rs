@@ -1,9 +1,10 @@
 //! Policies: from YAML to validated data, and back.
 //!
 //! [`parse`] reads one file, [`load`] a set of files; both find every mistake at once. [`render`] prints a policy
-//! with all defaults filled in, [`warnings`] says what is allowed but rarely meant.
+//! with all defaults filled in, [`warnings`] says what is allowed but rarely meant, [`irrevocable`] which steps are.
 
 mod duration;
+mod irrevocable;
 mod library;
 mod model;
 mod pattern;
@@ -18,6 +19,7 @@ mod value;
 mod warnings;
 
 pub use duration::{DurationError, GoDuration};
+pub use irrevocable::irrevocable;
 pub use library::{Library, LookupError, builtin, load};
 pub use model::*;
 pub use pattern::{Pattern, PatternError};

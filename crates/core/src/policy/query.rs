@@ -105,10 +105,24 @@ impl QueryTemplate {
         self.parts.contains(&Part::Variable(Variable::StablePods))
     }
 
-    /// Whether it tells canary pods from others.
+    /// Whether it names the canary pods or their revision.
     pub fn names_canary(&self) -> bool {
         let canary = [Variable::CanaryPods, Variable::CanaryRevision].map(Part::Variable);
         self.parts.iter().any(|part| canary.contains(part))
+    }
+
+    /// Whether it selects series by `siskin_dev_role="canary"`, the label `siskin.dev/role` of pods as Prometheus has it.
+    /// Relabelling may have put something before the name.
+    pub fn selects_canary_role(&self) -> bool {
+        self.source.split("siskin_dev_role").skip(1).any(|rest| {
+            let value =
+                rest.trim_start().strip_prefix('=').map(|rest| rest.strip_prefix('~').unwrap_or(rest));
+            value.is_some_and(|value| {
+                ["\"canary\"", "'canary'", "`canary`"]
+                    .iter()
+                    .any(|quoted| value.trim_start().starts_with(quoted))
+            })
+        })
     }
 
     /// The text with values in place of the variables.
@@ -260,6 +274,16 @@ mod tests {
         assert!(!template("{{ canary.count }} {{ stable.pods }}").names_canary());
         assert!(template("{{ stable.pods }}").names_stable_pods());
         assert!(!template("{{ stable.revision }} {{ stable.count }}").names_stable_pods());
+    }
+
+    #[test]
+    fn the_role_of_canary_pods_is_recognised() {
+        let selects = |text: &str| QueryTemplate::try_from(text.to_owned()).unwrap().selects_canary_role();
+        assert!(selects(r#"max(lag{siskin_dev_role="canary"})"#));
+        assert!(selects("max(lag{label_siskin_dev_role =~ 'canary', job='x'})"));
+        assert!(!selects(r#"lag{siskin_dev_role!="canary"}"#));
+        assert!(!selects(r#"lag{siskin_dev_role="stable"}"#));
+        assert!(!selects("sum by (siskin_dev_role) (lag)"));
     }
 
     #[test]

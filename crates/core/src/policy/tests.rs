@@ -304,6 +304,34 @@ fn what_is_rarely_meant_is_warned_of() {
 }
 
 #[test]
+fn a_query_may_select_the_canary_by_the_role_of_its_pods() {
+    let warned = |more: &str| {
+        let query = r#"'max(lag{siskin_dev_role="canary"})'"#;
+        let check =
+            format!("{{ name: lag, prometheus: {{ source: main, query: {query} }}, limit: {{ max: 5 }} }}");
+        warnings(&parsed(&format!("  strategy: {{ type: Canary }}\n  checks: [{check}]\n{more}")))
+    };
+    assert_eq!(warned("  podLabels: true\n"), Vec::<String>::new());
+    assert_eq!(
+        warned(""),
+        [
+            "spec.checks[0]: `lag` selects pods by `siskin_dev_role`, which they only have with `podLabels: true`"
+        ]
+    );
+}
+
+#[test]
+fn an_approval_is_said_to_be_anybody_s_only_without_the_guard() {
+    let policy =
+        parsed("  strategy: { type: Canary, canary: { steps: [{ name: a, exposure: 1, approval: {} }] } }\n");
+    let told = warnings(&policy).remove(0);
+    assert!(
+        told.contains("without the admission policy siskin-guard") && told.contains("step `a`"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_rendered_policy_shows_its_defaults() {
     let text = render(&parsed(
         "  strategy: { type: Canary, canary: { placement: { type: Surge, surge: { claims: Keep } } } }

@@ -1,7 +1,8 @@
 //! What a policy may say but rarely means, and what follows from it that people should know.
 
 use super::{
-    AfterCompletion, ClaimUse, Mode, OnForgotten, OnNoData, Placement, Policy, Probe, Signal, Strategy, Surge,
+    AfterCompletion, ClaimUse, Mode, OnForgotten, OnNoData, Placement, Policy, Probe, Query, Signal,
+    Strategy, Surge,
 };
 
 /// Sentences for the author of `policy`, in the order of the file.
@@ -19,7 +20,8 @@ pub fn warnings(policy: &Policy) -> Vec<String> {
         );
         for (index, step) in canary.steps.iter().enumerate().filter(|(_, step)| step.approval) {
             warnings.push(format!(
-                "spec.strategy.canary.steps[{index}].approval: whoever may annotate the workload may approve step `{}`",
+                "spec.strategy.canary.steps[{index}].approval: without the admission policy siskin-guard (deploy/admission/guards) \
+                 whoever may annotate the workload may approve step `{}`; with it only who has the right to",
                 step.name
             ));
         }
@@ -41,12 +43,13 @@ pub fn warnings(policy: &Policy) -> Vec<String> {
                     check.name
                 ));
             }
-            Signal::Source(query) if !query.question.template().names_canary() => warnings.push(format!(
-                "spec.checks[{index}]: `{}` names neither `canary.pods` nor `canary.revision`, so it also judges what \
-                 isn't the canary",
-                check.name
-            )),
-            Signal::Pods(_) | Signal::Source(_) => {}
+            Signal::Source(query) => {
+                warnings.extend(
+                    source(query, policy.pod_labels)
+                        .map(|text| format!("spec.checks[{index}]: `{}` {text}", check.name)),
+                );
+            }
+            Signal::Pods(_) => {}
         }
     }
     if policy.outcome.on_no_data == OnNoData::RollBack {
@@ -70,6 +73,21 @@ pub fn warnings(policy: &Policy) -> Vec<String> {
         );
     }
     warnings
+}
+
+/// Whether a query can tell the canary from the others.
+fn source(query: &Query, pod_labels: bool) -> Option<&'static str> {
+    let template = query.question.template();
+    match (template.names_canary(), template.selects_canary_role()) {
+        (true, _) => None,
+        (false, true) if pod_labels => None,
+        (false, true) => {
+            Some("selects pods by `siskin_dev_role`, which they only have with `podLabels: true`")
+        }
+        (false, false) => {
+            Some("names neither `canary.pods` nor `canary.revision`, so it also judges what isn't the canary")
+        }
+    }
 }
 
 fn placement(placement: &Placement) -> Option<&'static str> {
