@@ -2,6 +2,7 @@
 
 mod adopt;
 mod check;
+mod daemon;
 mod doctor;
 mod order;
 mod status;

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::{Change, Watched, meta::Meta, statefulsets::Key};
 
 /// The label of every list.
-const LABEL: &str = "siskin.dev/guard";
+pub const LABEL: &str = "siskin.dev/guard";
 /// The labels of every list, as a selector.
 pub const SELECTOR: &str = "siskin.dev/guard=true";
 const NAME: &str = "siskin-guard-";

@@ -1,57 +1,69 @@
 //! Looking around a workload: the cluster -> [`Surroundings`].
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use siskin_core::{facts::Workload, policy};
+use siskin_core::{
+    facts::Workload,
+    policy::{Mode, Policy},
+};
 
-use super::findings::{Named, Seen, Service, Surroundings};
+use super::{
+    findings::{Seen, Service, Surroundings},
+    manifest,
+    selector::{LabelSelector, Labels, serves},
+};
 use crate::{
     cli::{
-        doctor::rights::{Need, needed},
+        daemon::{
+            self, Responsible,
+            rights::{self, MissingRight, Need},
+        },
+        doctor::{diagnosis::Answer, dry_run, look::installed},
         status::pods,
         workload::Found,
     },
-    cluster::{Error, Question, Resource, Scope},
+    cluster::{Error, Resource, Scope},
+    watch::{autoscalers::Autoscaler, meta::Meta},
 };
 
-/// The name of everything that the daemon's manifests make.
-const DAEMON: &str = "siskin";
-const POLICIES: &str = "siskin-policies";
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// The policy of `deploy/admission` that holds Kubernetes' current revision.
+const HOLD: &str = "siskin-hold";
 
-/// Looks at everything that may stand against a workload's adoption.
-pub async fn around(found: &Found, policy: &str, daemon: &str) -> Result<Surroundings, Error> {
+/// Looks at everything that may stand against a workload's adoption; the daemon is sought in `namespace`, if given.
+pub async fn around(found: &Found, policy: &str, namespace: Option<&str>) -> Result<Surroundings, Error> {
     let workload = found.managed.workload.clone();
     let whole = whole(found).await?;
     let template = &workload.template;
     let containers = || template.pointer("/spec/containers").and_then(Value::as_array).into_iter().flatten();
     let any = |path: &str| containers().any(|container| container.pointer(path).is_some());
-    let user = format!("system:serviceaccount:{daemon}:{DAEMON}");
+    let responsible = daemon::responsible(&found.cluster, &workload, namespace).await;
+    let known = responsible.as_ref().ok().and_then(Option::as_ref);
+    let configuration = known.and_then(|it| it.configuration.as_ref().ok());
+    let policy = match known {
+        Some(it) => daemon::policy(&found.cluster, &it.daemon, configuration, policy).await,
+        None => daemon::built_in(policy, "no Siskin was found whose policies could be looked at"),
+    };
     Ok(Surroundings {
         pods: pods(found).await?,
-        policy: named(found, policy, daemon).await,
-        applied_partition: applied_partition(&whole),
+        applied_partition: manifest::partition(&whole),
+        applied_replicas: manifest::replicas(&whole, &workload),
         readiness_probe: any("/readinessProbe"),
         pre_stop: any("/lifecycle/preStop"),
         autoscalers: autoscalers(found).await,
         blocking_budgets: blocking_budgets(found).await,
         services: services(found).await,
-        missing_rights: missing_rights(found, &user).await,
-        may_delete_claims: may(found, &user, "delete", "", "persistentvolumeclaims").await,
-        daemon: runs(found, daemon).await,
+        missing_rights: missing_rights(found, known, policy.loaded()).await,
+        parked_by_others: parked_by_others(found, policy.loaded()).await,
+        configuration: configuration.cloned(),
+        daemon: responsible.map(|it| it.map(|it| it.daemon)),
+        policy,
         workload,
     })
 }
 
 /// Whether the manifest that was applied last has an annotation.
 pub async fn is_applied(found: &Found, annotation: &str) -> Result<bool, Error> {
-    let whole = whole(found).await?;
-    let owned = managers(&whole, &["f:metadata", "f:annotations", &format!("f:{annotation}")]);
-    let applied = last_applied(&whole)
-        .and_then(|applied| applied.get("metadata")?.get("annotations")?.get(annotation).cloned());
-    Ok(applied.is_some() || !owned.is_empty())
+    Ok(manifest::has_annotation(&whole(found).await?, annotation))
 }
 
 /// The StatefulSet with everything that the projection leaves out.
@@ -60,52 +72,32 @@ async fn whole(found: &Found) -> Result<Value, Error> {
     found.cluster.get(Resource::StatefulSets, namespace, name).await
 }
 
-fn last_applied(whole: &Value) -> Option<Value> {
-    let text = whole.get("metadata")?.get("annotations")?.get(LAST_APPLIED)?.as_str()?;
-    serde_json::from_str(text).ok()
+/// Whether admission policies park a new template of a workload that is only observed; of others Siskin itself does.
+async fn parked_by_others(found: &Found, policy: Option<&Policy>) -> Seen<bool> {
+    if policy.is_none_or(|policy| policy.mode == Mode::Enforce) {
+        return Ok(false);
+    }
+    match dry_run::opt_in(&found.cluster, &found.managed.workload.namespace).await {
+        Answer::Unknown { why } => Err(why),
+        answer => Ok(answer.protects()),
+    }
 }
 
-/// Who owns a field by server-side apply. Other writes own defaults too, so they tell nothing of a manifest.
-fn managers(whole: &Value, path: &[&str]) -> Vec<String> {
-    let entries = whole.pointer("/metadata/managedFields").and_then(Value::as_array);
-    let applied =
-        entries.into_iter().flatten().filter(|entry| entry.get("operation") == Some(&"Apply".into()));
-    let owns = |entry: &&Value| {
-        let fields = entry.get("fieldsV1");
-        fields.and_then(|fields| path.iter().try_fold(fields, |fields, name| fields.get(name))).is_some()
-    };
-    applied.filter(owns).filter_map(|entry| Some(entry.get("manager")?.as_str()?.to_owned())).collect()
-}
-
-fn applied_partition(whole: &Value) -> Option<(u32, String)> {
-    const FIELD: &str = "/spec/updateStrategy/rollingUpdate/partition";
-    let number = |value: &Value| u32::try_from(value.pointer(FIELD)?.as_u64()?).ok();
-    if let Some(partition) = last_applied(whole).as_ref().and_then(number) {
-        return Some((partition, "kubectl apply".to_owned()));
+async fn missing_rights(
+    found: &Found,
+    responsible: Option<&Responsible>,
+    policy: Option<&Policy>,
+) -> Seen<Vec<MissingRight>> {
+    let Some(Responsible { daemon, configuration }) = responsible else { return Ok(Vec::new()) };
+    let workload = &found.managed.workload;
+    let mut needs = rights::needs(workload, policy, configuration.as_ref().ok());
+    let policies = installed(&found.cluster).await;
+    let holds = policies.get().is_some_and(|policies| policies.iter().any(|policy| policy.name == HOLD));
+    if holds && needs.contains(&Need::Enforce) {
+        needs.insert(Need::Hold);
     }
-    let path = ["f:spec", "f:updateStrategy", "f:rollingUpdate", "f:partition"];
-    let manager = managers(whole, &path).into_iter().next()?;
-    Some((number(whole)?, manager))
-}
-
-async fn named(found: &Found, name: &str, daemon: &str) -> Named {
-    #[derive(Deserialize)]
-    struct ConfigMap {
-        #[serde(default)]
-        data: BTreeMap<String, String>,
-    }
-    let files = match found.cluster.get::<ConfigMap>(Resource::ConfigMaps, daemon, POLICIES).await {
-        Ok(map) => map.data.into_iter().collect::<Vec<_>>(),
-        Err(error) if error.is_not_found() => Vec::new(),
-        Err(error) => {
-            return policy::builtin(name)
-                .map_or_else(|| Named::NotSeen(error.to_string()), |policy| Named::Loaded(Box::new(policy)));
-        }
-    };
-    match policy::load(&files).lookup(name) {
-        Ok(policy) => Named::Loaded(Box::new(policy)),
-        Err(error) => Named::Unusable(error.to_string()),
-    }
+    let missing = rights::missing(&found.cluster, &workload.namespace, &daemon.user, &needs).await;
+    missing.map_err(|error| error.to_string())
 }
 
 async fn list<T: DeserializeOwned>(found: &Found, resource: Resource) -> Seen<Vec<T>> {
@@ -115,119 +107,104 @@ async fn list<T: DeserializeOwned>(found: &Found, resource: Resource) -> Seen<Ve
 }
 
 async fn autoscalers(found: &Found) -> Seen<Vec<String>> {
-    let all: Vec<Value> = list(found, Resource::HorizontalPodAutoscalers).await?;
-    let text = |object: &Value, path: &str| {
-        object.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned()
-    };
-    let targets = |object: &&Value| {
-        text(object, "/spec/scaleTargetRef/kind") == "StatefulSet"
-            && text(object, "/spec/scaleTargetRef/name") == found.managed.workload.name
-    };
-    Ok(all
-        .iter()
-        .filter(targets)
-        .map(|object| format!("the HorizontalPodAutoscaler {}", text(object, "/metadata/name")))
-        .collect())
+    let all: Vec<Autoscaler> = list(found, Resource::HorizontalPodAutoscalers).await?;
+    let ours = all.into_iter().filter(|it| it.scales(&found.managed.workload));
+    Ok(ours.map(|it| format!("the HorizontalPodAutoscaler {}", it.into_name())).collect())
 }
 
 /// The labels that every pod of the workload has.
-fn pod_labels(workload: &Workload) -> BTreeMap<String, String> {
+fn pod_labels(workload: &Workload) -> Labels {
     let labels = workload.template.pointer("/metadata/labels").cloned().unwrap_or_default();
     serde_json::from_value(labels).unwrap_or_default()
 }
 
-/// Whether a map of labels, as in a Service, selects the pods.
-fn selects(selector: Option<&Value>, labels: &BTreeMap<String, String>) -> bool {
-    let Some(selector) = selector.and_then(Value::as_object).filter(|selector| !selector.is_empty()) else {
-        return false;
-    };
-    selector.iter().all(|(label, value)| labels.get(label).map(String::as_str) == value.as_str())
+#[derive(Deserialize)]
+struct Budget {
+    metadata: Meta,
+    #[serde(default)]
+    spec: BudgetSpec,
+    #[serde(default)]
+    status: BudgetStatus,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct BudgetSpec {
+    /// Without one it selects nothing.
+    selector: Option<LabelSelector>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct BudgetStatus {
+    disruptions_allowed: u32,
+}
+
+impl Budget {
+    fn blocks(&self, labels: &Labels) -> bool {
+        let selector = self.spec.selector.as_ref();
+        self.status.disruptions_allowed == 0 && selector.is_some_and(|selector| selector.selects(labels))
+    }
 }
 
 async fn blocking_budgets(found: &Found) -> Seen<Vec<String>> {
-    let all: Vec<Value> = list(found, Resource::PodDisruptionBudgets).await?;
+    let all: Vec<Budget> = list(found, Resource::PodDisruptionBudgets).await?;
     let labels = pod_labels(&found.managed.workload);
-    let blocks = |budget: &&Value| {
-        let allowed = budget.pointer("/status/disruptionsAllowed").and_then(Value::as_u64).unwrap_or(0);
-        allowed == 0 && selects(budget.pointer("/spec/selector/matchLabels"), &labels)
-    };
-    let name = |budget: &Value| Some(format!("the budget {}", budget.pointer("/metadata/name")?.as_str()?));
-    Ok(all.iter().filter(blocks).filter_map(name).collect())
+    let blocking = all.into_iter().filter(|budget| budget.blocks(&labels));
+    Ok(blocking.map(|budget| format!("the budget {}", budget.metadata.name)).collect())
+}
+
+#[derive(Deserialize)]
+struct ListedService {
+    metadata: Meta,
+    #[serde(default)]
+    spec: ServiceSpec,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ServiceSpec {
+    selector: Labels,
+    #[serde(rename = "clusterIP")]
+    cluster_ip: String,
+    publish_not_ready_addresses: bool,
 }
 
 async fn services(found: &Found) -> Seen<Vec<Service>> {
-    let all: Vec<Value> = list(found, Resource::Services).await?;
+    let all: Vec<ListedService> = list(found, Resource::Services).await?;
     let labels = pod_labels(&found.managed.workload);
-    let serves = |service: &&Value| {
-        let address = service.pointer("/spec/clusterIP").and_then(Value::as_str).unwrap_or_default();
-        address != "None" && selects(service.pointer("/spec/selector"), &labels)
+    let serving =
+        all.into_iter().filter(|it| it.spec.cluster_ip != "None" && serves(&it.spec.selector, &labels));
+    let service = |ListedService { metadata, spec }: ListedService| Service {
+        name: metadata.name,
+        publishes_not_ready: spec.publish_not_ready_addresses,
     };
-    let service = |service: &Value| {
-        Some(Service {
-            name: service.pointer("/metadata/name")?.as_str()?.to_owned(),
-            publishes_not_ready: service.pointer("/spec/publishNotReadyAddresses")
-                == Some(&Value::Bool(true)),
-        })
-    };
-    Ok(all.iter().filter(serves).filter_map(service).collect())
-}
-
-async fn missing_rights(found: &Found, user: &str) -> Seen<Vec<String>> {
-    let mut missing = Vec::new();
-    for (right, verb) in needed(&BTreeSet::from([Need::Always])) {
-        if !may(found, user, verb, right.group, right.resource).await? {
-            missing.push(format!("{verb} {}", right.resource));
-        }
-    }
-    Ok(missing)
-}
-
-async fn may(found: &Found, user: &str, verb: &str, group: &str, resource: &str) -> Seen<bool> {
-    let namespace = &found.managed.workload.namespace;
-    let question = Question { user, namespace, verb, group, resource, subresource: "" };
-    found.cluster.may(&question).await.map_err(|error| error.to_string())
-}
-
-async fn runs(found: &Found, daemon: &str) -> Seen<bool> {
-    match found.cluster.get::<Value>(Resource::Deployments, daemon, DAEMON).await {
-        Ok(deployment) => {
-            let ready = deployment.pointer("/status/readyReplicas").and_then(Value::as_u64);
-            Ok(ready.is_some_and(|ready| ready > 0))
-        }
-        Err(error) if error.is_not_found() => Ok(false),
-        Err(error) => Err(error.to_string()),
-    }
+    Ok(serving.map(service).collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
-    #[test]
-    fn the_partition_of_a_manifest_is_told_from_a_default() {
-        let manifest = json!({ "spec": { "updateStrategy": { "rollingUpdate": { "partition": 0 } } } });
-        let applied = json!({ "metadata": { "annotations": { LAST_APPLIED: manifest.to_string() } } });
-        assert_eq!(applied_partition(&applied), Some((0, "kubectl apply".to_owned())));
-        let owned = |operation: &str| {
-            let fields =
-                json!({ "f:spec": { "f:updateStrategy": { "f:rollingUpdate": { "f:partition": {} } } } });
-            json!({
-                "metadata": { "managedFields": [{ "manager": "flux", "operation": operation, "fieldsV1": fields }] },
-                "spec": { "updateStrategy": { "rollingUpdate": { "partition": 2 } } },
-            })
-        };
-        assert_eq!(applied_partition(&owned("Apply")), Some((2, "flux".to_owned())));
-        assert_eq!(applied_partition(&owned("Update")), None, "it may be the default");
+    fn blocks(selector: &Value, allowed: u32) -> bool {
+        let budget = json!({
+            "metadata": { "name": "db" },
+            "spec": { "minAvailable": 3, "selector": selector },
+            "status": { "disruptionsAllowed": allowed },
+        });
+        let labels = Labels::from([("app".to_owned(), "db".to_owned())]);
+        serde_json::from_value::<Budget>(budget).unwrap().blocks(&labels)
     }
 
     #[test]
-    fn a_selector_has_to_match_whole_and_an_empty_one_matches_nothing() {
-        let labels =
-            BTreeMap::from([("app".to_owned(), "db".to_owned()), ("tier".to_owned(), "x".to_owned())]);
-        assert!(selects(Some(&json!({ "app": "db" })), &labels));
-        assert!(!selects(Some(&json!({ "app": "db", "tier": "y" })), &labels));
-        assert!(!selects(Some(&json!({})), &labels) && !selects(None, &labels));
+    fn a_budget_blocks_by_its_whole_selector() {
+        let among = |apps: &[&str]| json!({ "matchExpressions": [{ "key": "app", "operator": "In", "values": apps }] });
+        assert!(blocks(&among(&["db", "web"]), 0));
+        assert!(!blocks(&among(&["web"]), 0));
+        assert!(!blocks(&among(&["db"]), 1), "it allows one");
+        assert!(blocks(&json!({}), 0), "an empty selector selects every pod");
+        assert!(!blocks(&Value::Null, 0), "without one it selects none");
     }
 }

@@ -2,7 +2,9 @@
 
 mod findings;
 mod look;
+mod manifest;
 mod page;
+mod selector;
 
 use serde_json::json;
 use siskin_core::{
@@ -30,9 +32,10 @@ pub struct Adopt {
     /// Say what would happen and what stands against it; write nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Where the daemon runs: its Deployment, its rights and its policies are looked at there
-    #[arg(long, value_name = "NS", default_value = "siskin-system")]
-    pub siskin_namespace: String,
+    /// Where the daemon runs; by default it is sought everywhere, and where you may not look, in siskin-system and in the
+    /// workload's namespace
+    #[arg(long, value_name = "NS")]
+    pub siskin_namespace: Option<String>,
 }
 
 /// Why a workload isn't adopted, or doesn't leave.
@@ -70,11 +73,11 @@ pub async fn adopt(access: &Access, arguments: &Adopt) -> Result<(), AdoptError>
             return Err(AdoptError::Nothing(format!("{namespace}/{name} has policy {policy} already")));
         }
         Some(present) => {
-            println!("{namespace}/{name} has policy {present}; another one is for the next rollout\n");
+            println!("{namespace}/{name} has policy {present}; a rollout that is open keeps it\n");
         }
         None => {}
     }
-    let seen = look::around(&found, policy, siskin_namespace).await?;
+    let seen = look::around(&found, policy, siskin_namespace.as_deref()).await?;
     let findings = findings(&seen);
     print!("{}", page::page(&seen, policy, &findings));
     let count = findings.iter().filter(|finding| finding.severity == Severity::Stops).count();
@@ -86,7 +89,8 @@ pub async fn adopt(access: &Access, arguments: &Adopt) -> Result<(), AdoptError>
         return Ok(());
     }
     annotate(&found, Some(policy)).await?;
-    println!("\nDone. Write siskin.dev/policy: {policy} into the manifest as well, and no partition.");
+    let partition = if seen.observes() { "" } else { ", and no partition" };
+    println!("\nDone. Write siskin.dev/policy: {policy} into the manifest as well{partition}.");
     Ok(())
 }
 
@@ -105,7 +109,11 @@ pub async fn leave(access: &Access, named: &Named) -> Result<(), AdoptError> {
     if applied {
         println!("Take it out of the manifest as well, or the next apply opts in again.");
     }
-    println!("`kubectl describe sts {name} -n {namespace}` shows the Event OptedOut when Siskin is done.");
+    if !matches!(found.record(), Ok(None)) {
+        println!(
+            "`kubectl describe sts {name} -n {namespace}` shows the Event OptedOut when Siskin is done."
+        );
+    }
     Ok(())
 }
 
@@ -122,7 +130,7 @@ fn what_leaving_means(found: &Found) -> &'static str {
             "it was parked before, too, and stays so; the Event says how templates roll again"
         }
         Ok(Some(_)) => "the partition from before comes back",
-        Ok(None) => "Siskin had not begun to look after it",
+        Ok(None) => "Siskin has changed nothing of it",
         Err(_) => "its state can't be read; the Event says what is left",
     }
 }

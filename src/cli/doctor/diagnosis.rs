@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+pub use crate::cli::daemon::{Daemon, rights::MissingRight};
+
 /// Everything that was found out.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -71,15 +73,6 @@ pub enum Care {
     Open,
 }
 
-/// A daemon.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Daemon {
-    /// Namespace and name of its Deployment.
-    pub deployment: String,
-    /// Who its pods are to the API server.
-    pub user: String,
-}
-
 impl Known<Vec<Daemon>> {
     /// There is one.
     pub fn runs(&self) -> bool {
@@ -95,17 +88,6 @@ pub struct Policy {
     pub name: String,
     /// The user that it takes for Siskin; the others treat everybody alike.
     pub siskin_user: Option<String>,
-}
-
-/// A right that a daemon needs and doesn't have.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct MissingRight {
-    /// Who.
-    pub user: String,
-    /// As in `patch statefulsets/status`.
-    pub right: String,
-    /// The folder in `deploy/kustomize` that gives it.
-    pub given_by: &'static str,
 }
 
 /// A protection that a dry run can show.
@@ -127,6 +109,8 @@ pub enum Probe {
     Approve,
     /// Pods are made of released revisions only.
     PodGuard,
+    /// Only Siskin says which revisions are released.
+    GuardList,
 }
 
 impl Probe {
@@ -137,6 +121,7 @@ impl Probe {
             Self::Hold => "siskin-hold",
             Self::State | Self::Stable | Self::Type | Self::Approve => "siskin-guard",
             Self::PodGuard => "siskin-pod-guard",
+            Self::GuardList => "siskin-pod-guard-list",
         }
     }
 
@@ -151,6 +136,7 @@ impl Probe {
             Self::Type => "type",
             Self::Approve => "approve",
             Self::PodGuard => "pod guard",
+            Self::GuardList => "guard list",
         }
     }
 }
@@ -303,7 +289,7 @@ impl Diagnosis {
 
     fn rights(&self) -> Vec<String> {
         let missing = self.missing_rights.get().into_iter().flatten();
-        let told = |MissingRight { user, right, given_by }: &MissingRight| {
+        let told = |MissingRight { user, right, given_by, .. }: &MissingRight| {
             format!("{user} may not {right}: apply deploy/kustomize/{given_by}")
         };
         missing.map(told).collect()

@@ -10,7 +10,10 @@ use super::diagnosis::{Answer, Known, Policy, Probe, Probed};
 use crate::{
     admission::hold,
     cluster::{Cluster, Error, Resource},
-    watch::statefulsets::{Managed, Whole},
+    watch::{
+        guards::{self, GuardList},
+        statefulsets::{Managed, Whole},
+    },
 };
 
 /// The name of what is tried to be created.
@@ -21,37 +24,19 @@ const TRIED: &str = "tried by siskin doctor";
 pub async fn dry_runs(cluster: &Cluster, namespace: &str, workload: Option<&Managed>) -> Vec<Probed> {
     let looked_after = workload.filter(|managed| managed.workload.annotations.contains_key("policy"));
     let mut probes = vec![Probed { probe: Probe::OptIn, answer: opt_in(cluster, namespace).await }];
-    let Some(managed) = looked_after else {
-        let why = if workload.is_some() {
-            "it is not in Siskin's care"
-        } else {
-            "needs a workload in Siskin's care"
-        };
-        let rest = [
-            Probe::Park,
-            Probe::Hold,
-            Probe::State,
-            Probe::Stable,
-            Probe::Type,
-            Probe::Approve,
-            Probe::PodGuard,
-        ];
-        probes.extend(rest.map(|probe| Probed { probe, answer: unknown(why) }));
-        return probes;
-    };
-    let tried = Tried { cluster, managed };
-    probes.push(Probed { probe: Probe::Park, answer: tried.lower().await });
-    probes.push(Probed { probe: Probe::Hold, answer: tried.forget().await });
-    for (probe, name, value) in [
-        (Probe::State, "state", TRIED),
-        (Probe::Stable, "stable", TRIED),
-        (Probe::Approve, "approve", "no-revision/no-step/not-you"),
-    ] {
-        probes.push(Probed { probe, answer: tried.annotate(name, value).await });
-    }
-    probes.push(Probed { probe: Probe::Type, answer: tried.change_type().await });
-    probes.push(Probed { probe: Probe::PodGuard, answer: tried.make_pod().await });
+    probes.extend(match looked_after {
+        Some(managed) => Tried { cluster, managed }.all().await,
+        None if workload.is_some() => not_tried("it is not in Siskin's care"),
+        None => not_tried("needs a workload in Siskin's care"),
+    });
+    probes.push(Probed { probe: Probe::GuardList, answer: make_list(cluster, namespace).await });
     probes
+}
+
+fn not_tried(why: &str) -> Vec<Probed> {
+    use Probe::{Approve, Hold, Park, PodGuard, Stable, State, Type};
+    let all = [Park, Hold, State, Stable, Approve, Type, PodGuard];
+    all.map(|probe| Probed { probe, answer: unknown(why) }).into()
 }
 
 /// What the policies let Siskin do, they let you do if you are Siskin; that shows nothing.
@@ -73,7 +58,7 @@ fn unknown(why: impl Into<String>) -> Answer {
 }
 
 /// A new StatefulSet with a policy and a partition of 0.
-async fn opt_in(cluster: &Cluster, namespace: &str) -> Answer {
+pub async fn opt_in(cluster: &Cluster, namespace: &str) -> Answer {
     let labels = json!({ "app": NAME });
     let body = json!({
         "apiVersion": "apps/v1", "kind": "StatefulSet",
@@ -89,6 +74,19 @@ async fn opt_in(cluster: &Cluster, namespace: &str) -> Answer {
             Answer::Corrected { how: "a new StatefulSet with a policy came back parked".to_owned() }
         }
         Ok(_) => Answer::LetThrough { what: "a new StatefulSet with a policy came back unparked".to_owned() },
+        Err(error) => refused(&error),
+    }
+}
+
+/// A new list of released revisions.
+async fn make_list(cluster: &Cluster, namespace: &str) -> Answer {
+    let body = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": { "name": GuardList::name(NAME), "labels": { guards::LABEL: "true" } },
+        "data": { "workload": NAME, "allowed": TRIED },
+    });
+    match cluster.try_create::<Value>(Resource::ConfigMaps, namespace, &body).await {
+        Ok(_) => Answer::LetThrough { what: "a list of released revisions could be made".to_owned() },
         Err(error) => refused(&error),
     }
 }
@@ -115,6 +113,19 @@ struct Tried<'a> {
 }
 
 impl Tried<'_> {
+    async fn all(&self) -> Vec<Probed> {
+        let answers = [
+            (Probe::Park, self.lower().await),
+            (Probe::Hold, self.forget().await),
+            (Probe::State, self.annotate("state", TRIED).await),
+            (Probe::Stable, self.annotate("stable", TRIED).await),
+            (Probe::Approve, self.annotate("approve", "no-revision/no-step/not-you").await),
+            (Probe::Type, self.change_type().await),
+            (Probe::PodGuard, self.make_pod().await),
+        ];
+        answers.map(|(probe, answer)| Probed { probe, answer }).into()
+    }
+
     async fn patch(&self, body: &Value) -> Result<Managed, Error> {
         let workload = &self.managed.workload;
         let reply = self

@@ -2,77 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::{StreamExt, stream};
-use serde::Deserialize;
 use siskin_core::{facts::PARKED, state::Record};
 
-use super::{
-    diagnosis::{Care, Daemon, Known, MissingRight, Policy, Probe, Probed, Workload},
-    rights::{Need, needed},
-};
+use super::diagnosis::{Care, Daemon, Known, MissingRight, Policy, Probe, Probed, Workload};
 use crate::{
     admission::policies,
-    cluster::{Cluster, Error, Question, Resource, Scope},
-    watch::{guards::GuardList, meta::Meta, statefulsets::Managed},
+    cli::daemon::{
+        self,
+        rights::{self, Need},
+    },
+    cluster::{Cluster, Error, Resource, Scope},
+    watch::{guards::GuardList, statefulsets::Managed},
 };
-
-/// The label of the objects of `deploy/kustomize`.
-const SELECTOR: &str = "app.kubernetes.io/name=siskin";
-/// Questions that are under way at once.
-const QUESTIONS: usize = 8;
-
-/// A Deployment, as far as it tells who its pods are.
-#[derive(Deserialize)]
-struct Deployment {
-    metadata: Meta,
-    spec: Spec,
-}
-
-#[derive(Deserialize)]
-struct Spec {
-    template: Template,
-}
-
-#[derive(Deserialize)]
-struct Template {
-    #[serde(default)]
-    spec: PodSpec,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct PodSpec {
-    service_account_name: String,
-}
-
-impl From<Deployment> for Daemon {
-    fn from(Deployment { metadata: Meta { namespace, name, .. }, spec }: Deployment) -> Self {
-        let account = match spec.template.spec.service_account_name.as_str() {
-            "" => "default",
-            named => named,
-        };
-        Self {
-            user: format!("system:serviceaccount:{namespace}:{account}"),
-            deployment: format!("{namespace}/{name}"),
-        }
-    }
-}
-
-/// The daemons, by their Deployments' service accounts.
-pub async fn daemons(cluster: &Cluster) -> Known<Vec<Daemon>> {
-    let scope = Scope {
-        resource: Resource::Deployments,
-        namespace: None,
-        selector: Some(SELECTOR.to_owned()),
-        name: None,
-    };
-    known(
-        cluster
-            .list::<Deployment>(&scope)
-            .await
-            .map(|listed| listed.items.into_iter().map(Daemon::from).collect()),
-    )
-}
 
 /// The policies of Siskin's.
 pub async fn installed(cluster: &Cluster) -> Known<Vec<Policy>> {
@@ -128,39 +69,52 @@ pub async fn missing_rights(
     cluster: &Cluster,
     namespace: &str,
     daemons: &Known<Vec<Daemon>>,
-    workload: Option<&Workload>,
+    workload: Option<(&Managed, &Workload)>,
     probes: &[Probed],
 ) -> Known<Vec<MissingRight>> {
     let daemons = match daemons {
         Known::Is(daemons) => daemons,
         Known::Unknown(why) => return Known::Unknown(why.clone()),
     };
-    let mut needs = BTreeSet::from([Need::Always]);
-    if probes.iter().any(|probed| probed.probe == Probe::Hold && probed.answer.protects()) {
-        needs.insert(Need::Hold);
+    let mut missing = Vec::new();
+    for daemon in daemons.iter().filter(|daemon| daemon.looks_at(namespace)) {
+        let needs = match workload {
+            Some((managed, workload)) => needs_of(cluster, daemon, managed, workload).await,
+            None => Some(BTreeSet::from([Need::Watch, Need::Enforce])),
+        };
+        let Some(mut needs) = needs else { continue };
+        if probes.iter().any(|probed| probed.probe == Probe::Hold && probed.answer.protects()) {
+            needs.insert(Need::Hold);
+        }
+        match rights::missing(cluster, namespace, &daemon.user, &needs).await {
+            Ok(more) => missing.extend(more),
+            Err(error) => return Known::Unknown(error.to_string()),
+        }
     }
-    if workload.is_some_and(|workload| matches!(workload.released, Known::Is(Some(_)))) {
+    Known::Is(missing)
+}
+
+/// What a workload needs of a daemon; `None`: it is of another class than the daemon.
+async fn needs_of(
+    cluster: &Cluster,
+    daemon: &Daemon,
+    managed: &Managed,
+    workload: &Workload,
+) -> Option<BTreeSet<Need>> {
+    let configuration = daemon::configuration(cluster, daemon).await.ok();
+    if configuration.as_ref().is_some_and(|it| it.class.as_deref() != managed.workload.class()) {
+        return None;
+    }
+    let named = match &workload.policy {
+        Some(name) => Some(daemon::policy(cluster, daemon, configuration.as_ref(), name).await),
+        None => None,
+    };
+    let policy = named.as_ref().and_then(daemon::Named::loaded);
+    let mut needs = rights::needs(&managed.workload, policy, configuration.as_ref());
+    if matches!(workload.released, Known::Is(Some(_))) {
         needs.insert(Need::PodGuard);
     }
-    let asked =
-        daemons.iter().flat_map(|daemon| needed(&needs).into_iter().map(move |right| (daemon, right)));
-    let answers: Vec<Result<Option<MissingRight>, Error>> = stream::iter(asked)
-        .map(async |(daemon, (right, verb))| {
-            let (resource, subresource) = right.resource.split_once('/').unwrap_or((right.resource, ""));
-            let question =
-                Question { user: &daemon.user, namespace, verb, group: right.group, resource, subresource };
-            let allowed = cluster.may(&question).await?;
-            Ok((!allowed).then(|| MissingRight {
-                user: daemon.user.clone(),
-                right: format!("{verb} {}", right.resource),
-                given_by: right.given_by,
-            }))
-        })
-        .buffered(QUESTIONS)
-        .collect()
-        .await;
-    let missing: Result<Vec<_>, Error> = answers.into_iter().filter_map(Result::transpose).collect();
-    known(missing)
+    Some(needs)
 }
 
 /// What was read, or why not.
@@ -168,28 +122,5 @@ pub fn known<T>(read: Result<T, Error>) -> Known<T> {
     match read {
         Ok(it) => Known::Is(it),
         Err(error) => Known::Unknown(error.to_string()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_daemon_is_the_service_account_of_its_pods() {
-        let deployment = |account: serde_json::Value| -> Daemon {
-            let deployment: Deployment = serde_json::from_value(json!({
-                "metadata": { "name": "siskin", "namespace": "siskin-system" },
-                "spec": { "template": { "spec": account } },
-            }))
-            .unwrap();
-            deployment.into()
-        };
-        let daemon = deployment(json!({ "serviceAccountName": "robin" }));
-        assert_eq!(daemon.deployment, "siskin-system/siskin");
-        assert_eq!(daemon.user, "system:serviceaccount:siskin-system:robin");
-        assert_eq!(deployment(json!({})).user, "system:serviceaccount:siskin-system:default");
     }
 }

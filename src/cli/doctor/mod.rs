@@ -1,10 +1,9 @@
 //! `siskin doctor`: what protects a cluster or a workload while Siskin is dead, seen by dry runs.
 
-mod diagnosis;
-mod dry_run;
-mod look;
+pub mod diagnosis;
+pub mod dry_run;
+pub mod look;
 mod page;
-pub mod rights;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -12,7 +11,10 @@ mod tests;
 use serde_json::json;
 
 use self::diagnosis::Diagnosis;
-use super::workload::{CLI_MANAGER, LookError, Named, find, workload_name};
+use super::{
+    daemon,
+    workload::{CLI_MANAGER, LookError, Named, find, workload_name},
+};
 use crate::{
     cluster::{Access, Cluster},
     report::metrics::Metrics,
@@ -66,18 +68,18 @@ pub async fn doctor(access: &Access, doctor: Doctor) -> Result<bool, LookError> 
 async fn diagnose(cluster: &Cluster, namespace: String, managed: Option<&Managed>) -> Diagnosis {
     let (you, daemons, policies, mut probes) = futures::join!(
         cluster.who_am_i(),
-        look::daemons(cluster),
+        daemon::daemons(cluster, None),
         look::installed(cluster),
         dry_run::dry_runs(cluster, &namespace, managed),
     );
-    let you = look::known(you);
+    let (you, daemons) = (look::known(you), look::known(daemons));
     dry_run::as_siskin(&mut probes, &you, &policies);
     let workload = match managed {
         Some(managed) => Some(look::workload(cluster, managed).await),
         None => None,
     };
-    let missing_rights =
-        look::missing_rights(cluster, &namespace, &daemons, workload.as_ref(), &probes).await;
+    let named = managed.zip(workload.as_ref());
+    let missing_rights = look::missing_rights(cluster, &namespace, &daemons, named, &probes).await;
     Diagnosis { you, namespace, workload, daemons, policies, probes, missing_rights }
 }
 

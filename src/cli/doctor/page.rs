@@ -51,7 +51,7 @@ fn daemons(daemons: &Known<Vec<Daemon>>) -> String {
         Known::Unknown(why) => format!("not known: {why}"),
         Known::Is(daemons) if daemons.is_empty() => "none runs".to_owned(),
         Known::Is(daemons) => {
-            let told = |Daemon { deployment, user }: &Daemon| format!("{user} (Deployment {deployment})");
+            let told = |Daemon { deployment, user, .. }: &Daemon| format!("{user} (Deployment {deployment})");
             daemons.iter().map(told).collect::<Vec<_>>().join(", ")
         }
     }

@@ -128,3 +128,32 @@ fn guarded(diagnosis: &Diagnosis) -> Cell {
         Answer::Unknown { .. } => Unknown,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The cells of each line of the table in `docs/admission.md`, its head first.
+    fn documented() -> Vec<Vec<&'static str>> {
+        let page = include_str!("../../../docs/admission.md");
+        let (_, after) = page.split_once("| threat |").unwrap();
+        let table = after.split("\n\n").next().unwrap();
+        let lines = table.lines().filter(|line| !line.starts_with("|---"));
+        lines.map(|line| line.trim_matches('|').split('|').map(str::trim).collect()).collect()
+    }
+
+    #[test]
+    fn it_is_the_table_of_the_documentation() {
+        let documented = documented();
+        let (head, rows) = documented.split_first().unwrap();
+        assert_eq!(head[..COLUMNS.len()], COLUMNS);
+        assert_eq!(rows.len(), ROWS.len());
+        for (documented, row) in rows.iter().zip(&ROWS) {
+            let (threat, cells) = documented.split_first().unwrap();
+            assert!(threat.starts_with(row.threat), "{threat} is not {}", row.threat);
+            let words: Vec<&str> =
+                cells.iter().take(COLUMNS.len()).filter_map(|cell| cell.split(' ').next()).collect();
+            assert_eq!(words, row.cells.map(Cell::word), "{threat}");
+        }
+    }
+}

@@ -6,6 +6,7 @@ use super::{
     page::page,
     table::{COLUMNS, column, here},
 };
+use crate::cli::daemon::rights::Need;
 
 const SISKIN: &str = "system:serviceaccount:siskin-system:siskin";
 
@@ -22,8 +23,8 @@ fn through(what: &str) -> Answer {
 }
 
 fn probes(answer: impl Fn(Probe) -> Answer) -> Vec<Probed> {
-    use Probe::{Approve, Hold, OptIn, Park, PodGuard, Stable, State, Type};
-    [OptIn, Park, Hold, State, Stable, Approve, Type, PodGuard]
+    use Probe::{Approve, GuardList, Hold, OptIn, Park, PodGuard, Stable, State, Type};
+    [OptIn, Park, Hold, State, Stable, Approve, Type, PodGuard, GuardList]
         .map(|probe| Probed { probe, answer: answer(probe) })
         .into()
 }
@@ -31,7 +32,9 @@ fn probes(answer: impl Fn(Probe) -> Answer) -> Vec<Probed> {
 fn policies(names: &[&str], user: &str) -> Known<Vec<Policy>> {
     let policy = |name: &&str| Policy {
         name: (*name).to_owned(),
-        siskin_user: ["siskin-park", "siskin-guard"].contains(name).then(|| user.to_owned()),
+        siskin_user: ["siskin-park", "siskin-guard", "siskin-pod-guard-list"]
+            .contains(name)
+            .then(|| user.to_owned()),
     };
     Known::Is(names.iter().map(policy).collect())
 }
@@ -49,7 +52,11 @@ fn parked() -> Diagnosis {
             phase: Some("Idle"),
             released: Known::Is(None),
         }),
-        daemons: Known::Is(vec![Daemon { deployment: "siskin-system/siskin".into(), user: SISKIN.into() }]),
+        daemons: Known::Is(vec![Daemon {
+            deployment: "siskin-system/siskin".into(),
+            user: SISKIN.into(),
+            ..Daemon::default()
+        }]),
         policies: policies(&[], SISKIN),
         probes: probes(|probe| through(&format!("{} was let through", probe.name()))),
         missing_rights: Known::Is(Vec::new()),
@@ -59,8 +66,10 @@ fn parked() -> Diagnosis {
 /// The same with every policy.
 fn protected() -> Diagnosis {
     let mut diagnosis = parked();
-    diagnosis.policies =
-        policies(&["siskin-guard", "siskin-hold", "siskin-park", "siskin-pod-guard"], SISKIN);
+    diagnosis.policies = policies(
+        &["siskin-guard", "siskin-hold", "siskin-park", "siskin-pod-guard", "siskin-pod-guard-list"],
+        SISKIN,
+    );
     diagnosis.probes = probes(|probe| match probe {
         Probe::OptIn | Probe::Park | Probe::Hold => corrected("it came back as it was"),
         _ => refused(probe.policy()),
@@ -84,7 +93,7 @@ fn the_page_of_a_protected_workload() {
     let expected = "\
 Workload   payments/db, policy careful, parked
 Siskin     system:serviceaccount:siskin-system:siskin (Deployment siskin-system/siskin)
-Policies   siskin-guard, siskin-hold, siskin-park, siskin-pod-guard
+Policies   siskin-guard, siskin-hold, siskin-park, siskin-pod-guard, siskin-pod-guard-list
 You        ann
 
 DRY RUNS as you; nothing was changed
@@ -96,6 +105,7 @@ DRY RUNS as you; nothing was changed
   approve    yes  refused by siskin-guard
   type       yes  refused by siskin-guard
   pod guard  yes  refused by siskin-pod-guard
+  guard list yes  refused by siskin-pod-guard-list
 
 WITH SISKIN DEAD                                     nothing  parked  + refusing  + correcting  [+ pod guard]
   new template; scale-up, eviction, node loss        rolls    holds   holds       holds         holds
@@ -130,7 +140,7 @@ You        ann
 
 DRY RUNS as you; nothing was changed
   opt-in     no   a new StatefulSet with a policy came back unparked
-  not seen: partition, state, stable, approve, type, pod guard: needs a workload
+  not seen: partition, state, stable, approve, type, pod guard, guard list: needs a workload
   not seen: hold: no right
 
 WITH SISKIN DEAD                                     nothing  parked  + refusing  + correcting  + pod guard  [here]
@@ -209,6 +219,20 @@ fn a_pod_guard_without_a_list_is_told() {
 }
 
 #[test]
+fn a_guard_of_the_lists_that_does_not_act_is_told() {
+    let mut diagnosis = protected();
+    diagnosis.probes = probes(|probe| match probe {
+        Probe::GuardList => through("a list could be made"),
+        _ => refused(probe.policy()),
+    });
+    let told = findings(&diagnosis);
+    assert!(
+        told.len() == 1 && told[0].starts_with("siskin-pod-guard-list is installed but doesn't act"),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn an_open_partition_is_wrong_unless_a_step_is_being_opened() {
     let mut diagnosis = parked();
     let workload = diagnosis.workload.as_mut().unwrap();
@@ -225,6 +249,7 @@ fn a_right_that_is_missing_is_told_with_what_gives_it() {
         user: "robin".into(),
         right: "patch statefulsets/status".into(),
         given_by: "components/hold-probe",
+        need: Need::Hold,
     }]);
     let expected = "robin may not patch statefulsets/status: apply deploy/kustomize/components/hold-probe";
     assert_eq!(findings(&diagnosis), [expected]);

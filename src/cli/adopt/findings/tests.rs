@@ -4,6 +4,8 @@ use siskin_core::{
 };
 
 use super::{super::page::page, *};
+use crate::cli::daemon::rights::Need;
+use siskin_core::facts::UpdateStrategy;
 
 fn pod(ordinal: u32, revision: &str) -> Pod {
     Pod {
@@ -21,6 +23,20 @@ fn parsed(spec: &str) -> Named {
     Named::Loaded(Box::new(policy::parse("own.yaml", &text).unwrap().remove(0)))
 }
 
+fn daemon(ready: bool) -> Daemon {
+    Daemon { deployment: "siskin-system/siskin".into(), user: ROBIN.into(), ready, ..Daemon::default() }
+}
+
+fn lacks(need: Need, right: &str, given_by: &'static str) -> Vec<MissingRight> {
+    vec![MissingRight { user: ROBIN.into(), right: right.into(), given_by, need }]
+}
+
+fn applied(value: u32, manager: &str) -> Applied {
+    Applied { value, manager: manager.into() }
+}
+
+const ROBIN: &str = "system:serviceaccount:siskin-system:robin";
+
 /// A workload that nothing stands against.
 fn good() -> Surroundings {
     let check = "checks: [{ name: health, http: { port: web, path: / } }]";
@@ -37,14 +53,16 @@ fn good() -> Surroundings {
         pods: (0..3).map(|ordinal| pod(ordinal, "db-1")).collect(),
         policy: parsed(&format!("strategy: {{ type: Canary }}\n  {check}")),
         applied_partition: None,
+        applied_replicas: None,
         readiness_probe: true,
         pre_stop: false,
         autoscalers: Ok(Vec::new()),
         blocking_budgets: Ok(Vec::new()),
         services: Ok(vec![Service { name: "db".into(), publishes_not_ready: false }]),
+        daemon: Ok(Some(daemon(true))),
+        configuration: Some(Configuration::default()),
         missing_rights: Ok(Vec::new()),
-        may_delete_claims: Ok(false),
-        daemon: Ok(true),
+        parked_by_others: Ok(false),
     }
 }
 
@@ -76,7 +94,7 @@ fn each_trap_is_found_with_its_weight() {
         ),
         (Box::new(|s| s.workload.revision_history_limit = 1), "STOPS revisionHistoryLimit is 1"),
         (
-            Box::new(|s| s.applied_partition = Some((0, "flux".into()))),
+            Box::new(|s| s.applied_partition = Some(applied(0, "flux"))),
             "WARNS the manifest of flux has partition: 0",
         ),
         (Box::new(|s| s.workload.name = "x".repeat(53)), "WARNS the name is 53 characters long"),
@@ -109,15 +127,54 @@ fn each_trap_is_found_with_its_weight() {
             Box::new(|s| s.blocking_budgets = Ok(vec!["the budget db".into()])),
             "TELLS the budget db allows no disruption now",
         ),
-        (Box::new(|s| s.daemon = Ok(false)), "WARNS the daemon has no ready pod"),
+        (Box::new(|s| s.daemon = Ok(None)), "WARNS no Siskin looks after it"),
         (
-            Box::new(|s| s.missing_rights = Ok(vec!["patch statefulsets".into()])),
-            "STOPS the daemon may not patch statefulsets",
+            Box::new(|s| s.daemon = Ok(Some(daemon(false)))),
+            "WARNS the Deployment siskin-system/siskin has no ready pod",
+        ),
+        (
+            Box::new(|s| s.daemon = Err("several could".into())),
+            "TELLS who Siskin is, and what it may do, could not be looked at",
         ),
     ];
     for (change, expected) in cases {
         assert_eq!(found(change), [expected]);
     }
+}
+
+#[test]
+fn each_missing_right_is_found_with_what_follows_from_it() {
+    let cases = [
+        (Need::Watch, "STOPS"),
+        (Need::Enforce, "STOPS"),
+        (Need::Claims, "STOPS"),
+        (Need::PodGuard, "STOPS"),
+        (Need::Labels, "WARNS"),
+        (Need::Configuration, "WARNS"),
+        (Need::Hold, "WARNS"),
+    ];
+    for (need, weight) in cases {
+        let told = found(|s| s.missing_rights = Ok(lacks(need, "do it", "base")));
+        assert_eq!(told, [format!("{weight} {ROBIN} may not do it")], "{need:?}");
+    }
+    let mut seen = good();
+    seen.missing_rights =
+        Ok(lacks(Need::Claims, "delete persistentvolumeclaims", "components/claim-deletion"));
+    assert_eq!(findings(&seen)[0].mend, "apply deploy/kustomize/components/claim-deletion");
+}
+
+#[test]
+fn rights_for_one_need_are_one_finding() {
+    let told = found(|s| {
+        let of = |right: &str| MissingRight {
+            user: ROBIN.into(),
+            right: right.into(),
+            given_by: "base",
+            need: Need::Enforce,
+        };
+        s.missing_rights = Ok(vec![of("patch statefulsets"), of("delete pods")]);
+    });
+    assert_eq!(told, [format!("STOPS {ROBIN} may not patch statefulsets, delete pods")]);
 }
 
 #[test]
@@ -143,9 +200,79 @@ fn extra_pods_have_traps_of_their_own() {
         found.into_iter().filter(|finding| finding.starts_with("STOPS")).collect::<Vec<_>>()
     };
     assert!(stopped("", false)[0].contains("say what the data of surge pods is worth"));
-    assert!(stopped(", surge: { claims: Discard }", false)[0].contains("may not delete claims here"));
     assert!(stopped(", surge: { claims: Keep }", true)[0].contains("whenScaled: Delete deletes them"));
     assert!(stopped(", surge: { claims: Keep }", false).is_empty());
+}
+
+#[test]
+fn replicas_in_a_manifest_stand_against_extra_pods_only() {
+    let with_replicas = |policy: Option<Named>| {
+        let mut seen = good();
+        seen.applied_replicas = Some(applied(3, "flux"));
+        seen.pre_stop = true;
+        seen.policy = policy.unwrap_or(seen.policy);
+        findings(&seen)
+    };
+    assert_eq!(with_replicas(None), []);
+    let found = with_replicas(Some(surging("")));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].what, "the manifest of flux has replicas: 3, and the policy adds extra pods");
+    assert!(found[0].why.contains("ReplicasContested") && found[0].mend.contains("line `replicas: 3`"));
+}
+
+#[test]
+fn a_policy_that_pauses_on_changes_needs_a_daemon_that_sees_them() {
+    let pauses = "strategy: { type: Canary }\n  checks: [{ name: h, http: { port: web, path: / } }]\n  \
+                  outcome: { onConfigChange: Pause }";
+    let told = found(|s| s.policy = parsed(pauses));
+    assert!(told.len() == 1 && told[0].contains("the daemon doesn't watch them"), "{told:?}");
+    let watching = Configuration { watch_configuration: true, ..Configuration::default() };
+    assert_eq!(
+        found(|s| {
+            s.policy = parsed(pauses);
+            s.configuration = Some(watching);
+        }),
+        Vec::<String>::new()
+    );
+}
+
+fn observing() -> Surroundings {
+    let policy = parsed(
+        "mode: Observe\n  strategy: { type: Canary }\n  checks: [{ name: h, http: { port: web, path: / } }]",
+    );
+    Surroundings { policy, ..good() }
+}
+
+#[test]
+fn of_a_policy_that_only_observes_nothing_is_said_to_be_parked() {
+    let seen = observing();
+    assert_eq!(findings(&seen), []);
+    let page = page(&seen, "own", &[]);
+    assert!(!page.contains("park") && !page.contains("becomes the stable revision"), "{page}");
+    assert!(page.contains("Siskin changes nothing: templates roll as Kubernetes does by itself"), "{page}");
+}
+
+#[test]
+fn what_stands_against_rollouts_is_only_told_while_the_policy_observes() {
+    let mut seen = observing();
+    seen.workload.revision_history_limit = 1;
+    let found = findings(&seen);
+    assert_eq!((found.len(), found[0].severity), (1, Severity::Tells));
+    assert!(
+        found[0].why.starts_with("not while the policy only observes; when it enforces: Kubernetes would")
+    );
+}
+
+#[test]
+fn under_admission_policies_that_park_an_observing_policy_would_stop_every_template() {
+    let mut seen = observing();
+    seen.parked_by_others = Ok(true);
+    let found = findings(&seen);
+    assert_eq!((found.len(), found[0].severity), (1, Severity::Stops));
+    assert!(found[0].why.contains("ParkedWhileObserved"), "{found:?}");
+    let mut parked = observing();
+    parked.workload.partition = siskin_core::facts::PARKED;
+    assert_eq!(findings(&parked)[0].what, "it is parked, and the policy only observes");
 }
 
 #[test]
