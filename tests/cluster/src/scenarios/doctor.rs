@@ -17,8 +17,20 @@ use crate::world::World;
 /// What the doctor tells, as far as it is looked at.
 #[derive(Debug, Deserialize)]
 struct Told {
+    diagnosis: Diagnosis,
     table: Table,
     findings: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Diagnosis {
+    probes: Vec<Probed>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Probed {
+    probe: String,
+    answer: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -50,6 +62,11 @@ pub async fn columns(world: &mut World) -> Result<(), Failure> {
         // Every policy is installed, and told when it doesn't act here.
         let all = protections.contains(&Protection::PodGuard);
         ensure(told.findings.is_empty() == all, || format!("{column}: {told:#?}"))?;
+        let list = told.diagnosis.probes.iter().find(|probed| probed.probe == "GuardList");
+        let refused = list.is_some_and(|probed| probed.answer == "Refused");
+        ensure(refused == all, || {
+            format!("{column}: a list of released revisions by a stranger: {told:#?}")
+        })?;
     }
     Ok(())
 }

@@ -339,6 +339,11 @@ pub const ALL: &[Scenario] = &[
         Alone
     ),
     scenario!("adopt", adopting::adopt, "adopted by the command line, after it said what stands against it"),
+    scenario!(
+        "adopt-obstacles",
+        adopting::obstacles,
+        "everything that stands against adopting it is found, stops it or comes as told"
+    ),
     scenario!("leave", adopting::leave, "out by the command line, in the middle and at rest"),
     scenario!("budget", waiting::budget, "rollouts that may run two at once, and one in a namespace", Alone),
     scenario!("window", waiting::window, "a window that is closed, and a freeze when it opens", Alone),
@@ -346,6 +351,11 @@ pub const ALL: &[Scenario] = &[
         "observe",
         observing::bad_version,
         "an observing policy says that it would roll back, and changes nothing"
+    ),
+    scenario!(
+        "observe-guarded",
+        observing::under_admission_policies,
+        "an observing policy under the admission policies: parked, told, and taken up by one that enforces"
     ),
     scenario!(
         "quota",

@@ -72,13 +72,36 @@ impl fmt::Display for Cell {
     }
 }
 
+/// The page with the table; a row ends with the name of its scenario.
+const PAGE: &str = include_str!("../../../../docs/admission.md");
+
+/// What the table says comes of the threat of a scenario, column by column.
+fn documented(scenario: &str) -> Result<[Outcome; 5], Failure> {
+    let end = format!("| `{scenario}` |");
+    let row = PAGE.lines().find(|line| line.ends_with(&end)).unwrap_or_default();
+    let cells: Vec<Outcome> = row.split('|').filter_map(outcome).collect();
+    let wrong =
+        |_| Failure::Untrue(format!("docs/admission.md has no row of five outcomes for {scenario}: {row}"));
+    cells.try_into().map_err(wrong)
+}
+
+fn outcome(cell: &str) -> Option<Outcome> {
+    match cell.split_whitespace().next()? {
+        "rolls" => Some(Rolls),
+        "holds" => Some(Holds),
+        "refused" => Some(Refused),
+        "stops" => Some(Stops),
+        _ => None,
+    }
+}
+
 type Threat = for<'a> fn(&'a Cell) -> BoxFuture<'a, Result<(), Failure>>;
 
 use Outcome::{Holds, Refused, Rolls, Stops};
 
 /// A new template while pods are scaled up and evicted.
 pub async fn template(world: &mut World) -> Result<(), Failure> {
-    row(world, true, |cell| Box::pin(new_template(cell)), [Rolls, Holds, Holds, Holds, Holds]).await
+    row(world, "dead-template", true, |cell| Box::pin(new_template(cell))).await
 }
 
 async fn new_template(cell: &Cell) -> Result<(), Failure> {
@@ -91,7 +114,7 @@ async fn new_template(cell: &Cell) -> Result<(), Failure> {
 
 /// A manifest with `partition: 0` is applied again while a new template waits.
 pub async fn partition(world: &mut World) -> Result<(), Failure> {
-    row(world, true, |cell| Box::pin(partition_zero(cell)), [Rolls, Rolls, Refused, Holds, Holds]).await
+    row(world, "dead-partition", true, |cell| Box::pin(partition_zero(cell))).await
 }
 
 async fn partition_zero(cell: &Cell) -> Result<(), Failure> {
@@ -103,7 +126,7 @@ async fn partition_zero(cell: &Cell) -> Result<(), Failure> {
 
 /// The annotation and a new template come in one write.
 pub async fn opt_in(world: &mut World) -> Result<(), Failure> {
-    row(world, false, |cell| Box::pin(opted_in_with_v2(cell)), [Rolls, Rolls, Refused, Holds, Holds]).await
+    row(world, "dead-opt-in", false, |cell| Box::pin(opted_in_with_v2(cell))).await
 }
 
 async fn opted_in_with_v2(cell: &Cell) -> Result<(), Failure> {
@@ -116,7 +139,7 @@ async fn opted_in_with_v2(cell: &Cell) -> Result<(), Failure> {
 
 /// Scaled to zero and back while a new template waits.
 pub async fn zero(world: &mut World) -> Result<(), Failure> {
-    row(world, true, |cell| Box::pin(zero_and_back(cell)), [Rolls, Rolls, Rolls, Holds, Holds]).await
+    row(world, "dead-zero", true, |cell| Box::pin(zero_and_back(cell))).await
 }
 
 async fn zero_and_back(cell: &Cell) -> Result<(), Failure> {
@@ -130,7 +153,7 @@ async fn zero_and_back(cell: &Cell) -> Result<(), Failure> {
 
 /// All pods were updated and Ready when Siskin died: parked by hand, deleted pods come back stable.
 pub async fn completed(world: &mut World) -> Result<(), Failure> {
-    row(world, true, |cell| Box::pin(all_updated(cell)), [Rolls, Rolls, Rolls, Holds, Holds]).await
+    row(world, "dead-completed", true, |cell| Box::pin(all_updated(cell))).await
 }
 
 async fn all_updated(cell: &Cell) -> Result<(), Failure> {
@@ -148,7 +171,7 @@ async fn all_updated(cell: &Cell) -> Result<(), Failure> {
 
 /// The StatefulSet is deleted without its pods and created with a new template.
 pub async fn recreated(world: &mut World) -> Result<(), Failure> {
-    row(world, true, |cell| Box::pin(orphaned(cell)), [Rolls, Rolls, Rolls, Rolls, Stops]).await
+    row(world, "dead-recreated", true, |cell| Box::pin(orphaned(cell))).await
 }
 
 async fn orphaned(cell: &Cell) -> Result<(), Failure> {
@@ -163,8 +186,7 @@ async fn orphaned(cell: &Cell) -> Result<(), Failure> {
 
 /// The type becomes `OnDelete` while a new template waits.
 pub async fn on_delete(world: &mut World) -> Result<(), Failure> {
-    let expected = [Rolls, Rolls, Refused, Refused, Refused];
-    row(world, true, |cell| Box::pin(type_changed(cell)), expected).await
+    row(world, "dead-on-delete", true, |cell| Box::pin(type_changed(cell))).await
 }
 
 async fn type_changed(cell: &Cell) -> Result<(), Failure> {
@@ -182,13 +204,10 @@ fn visits(version: &str) -> Visits {
     Visits::new("db").replicas(2).version(version)
 }
 
-/// Siskin looks after a workload in each column (unless `opted_in` is false), dies, and the threat comes to all.
-async fn row(
-    world: &mut World,
-    opted_in: bool,
-    threat: Threat,
-    expected: [Outcome; 5],
-) -> Result<(), Failure> {
+/// Siskin looks after a workload in each column (unless `opted_in` is false), dies, and the threat comes to all. What
+/// must come of it is what the documentation says of the scenario.
+async fn row(world: &mut World, scenario: &str, opted_in: bool, threat: Threat) -> Result<(), Failure> {
+    let expected = documented(scenario)?;
     let siskin = world.siskin()?;
     let mut cells = Vec::new();
     for column in Column::ALL {
@@ -270,5 +289,21 @@ impl Cell {
             &self.namespace,
             &["patch", "statefulset/db", "--type=merge", &patch],
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_row_of_the_documentation_is_a_scenario_with_five_outcomes_and_the_other_way_round() {
+        let names: BTreeSet<&str> = PAGE.split('`').filter(|word| word.starts_with("dead-")).collect();
+        let rows: BTreeSet<&str> = names.into_iter().filter(|name| documented(name).is_ok()).collect();
+        let all = super::super::ALL.iter().map(|scenario| scenario.name);
+        assert_eq!(rows, all.filter(|name| name.starts_with("dead-")).collect());
+        assert_eq!(documented("dead-recreated").ok(), Some([Rolls, Rolls, Rolls, Rolls, Stops]));
     }
 }
