@@ -196,14 +196,7 @@ fn step(reader: &Reader<'_>, seen: &value::Distinct, floor: &Floor) -> Option<St
         }
         Some(within)
     });
-    let approval = fields.optional("approval", |it| {
-        let mut fields = it.fields()?;
-        fields.later(
-            "approvers",
-            "it cannot be enforced who approves; `approval: {}` waits for anyone who may annotate",
-        );
-        Some(())
-    });
+    let approval = fields.optional("approval", approval);
     Some(Step {
         name: name?,
         exposure: exposure?,
@@ -241,7 +234,17 @@ fn batches(reader: &Reader<'_>) -> Option<Batches> {
     let default = Batches::default();
     let batch = fields.or("batch", default.batch, value::amount);
     let bake = fields.or("bake", default.bake, value::positive);
-    Some(Batches { batch: batch?, bake: bake? })
+    let approval = fields.optional("approval", approval);
+    Some(Batches { batch: batch?, bake: bake?, approval: approval?.is_some() })
+}
+
+fn approval(reader: &Reader<'_>) -> Option<()> {
+    let mut fields = reader.fields()?;
+    fields.later(
+        "approvers",
+        "it cannot be enforced who approves; `approval: {}` waits for anyone who may annotate",
+    );
+    Some(())
 }
 
 fn bounds(reader: &Reader<'_>) -> Option<Bounds> {

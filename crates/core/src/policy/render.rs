@@ -119,9 +119,12 @@ fn window(out: &mut Writer, window: &Window) {
 }
 
 fn batches(out: &mut Writer, batches: &Batches) {
-    let Batches { batch, bake } = batches;
+    let Batches { batch, bake, approval } = batches;
     out.field("batch", batch);
     out.field("bake", bake);
+    if *approval {
+        out.field("approval", "{}");
+    }
 }
 
 fn check(out: &mut Writer, check: &Check) {

@@ -72,7 +72,7 @@ fn the_smallest_policy_has_careful_defaults() {
         decide_within: None,
         approval: false,
     };
-    let remainder = Batches { batch: Amount::Count(1), bake: GoDuration::from_secs(30) };
+    let remainder = Batches::default();
     assert_eq!(
         parsed("  strategy: { type: Canary }\n"),
         Policy {

@@ -86,13 +86,22 @@ pub enum Unfit {
         "the workload has volume claim templates: say what the data of surge pods is worth in `strategy.canary.placement.surge.claims` (Discard, Keep or Reuse)"
     )]
     ClaimUseMissing,
+    /// The first step is on every pod, so that nobody can be asked after one that isn't.
+    #[error(
+        "with {replicas} replicas the first step is on every pod, and an approval before the last batch has nothing to go by: leave `approval` of the batches out, make the first step smaller, or use extra pods (`placement.type: Surge`)"
+    )]
+    NothingToApprove {
+        /// The user's replicas.
+        replicas: u32,
+    },
 }
 
 /// Compiles a policy for a workload of `replicas` pods, with or without volume claim templates.
 pub fn compile(policy: &Policy, replicas: u32, has_claims: bool) -> Result<Plan, Unfit> {
     match &policy.strategy {
         Strategy::RollingUpdate(batches) => {
-            Ok(Plan { steps: in_batches("batch", batches, replicas, 0, 0), surge: 0 })
+            let steps = in_batches("batch", batches, replicas, 0, 0);
+            gated(Plan { steps, surge: 0 }, batches, replicas)
         }
         Strategy::Canary(canary) => compile_canary(canary, &canary.placement, replicas, has_claims),
     }
@@ -140,7 +149,16 @@ fn compile_canary(
     let last = steps.last().map_or(Exposure::default(), |step| step.exposure);
     let surge = last.surge;
     steps.extend(in_batches("remainder", &canary.remainder, replicas, last.in_place, surge));
-    Ok(Plan { steps, surge })
+    gated(Plan { steps, surge }, &canary.remainder, replicas)
+}
+
+/// With the approval before the first step that is on every pod: Kubernetes may complete the canary revision there.
+fn gated(mut plan: Plan, batches: &Batches, replicas: u32) -> Result<Plan, Unfit> {
+    let whole = plan.steps.iter().position(|step| step.exposure.in_place >= replicas);
+    let Some(whole) = whole.filter(|_| batches.approval && replicas > 0) else { return Ok(plan) };
+    let before = whole.checked_sub(1).and_then(|before| plan.steps.get_mut(before));
+    before.ok_or(Unfit::NothingToApprove { replicas })?.approval = true;
+    Ok(plan)
 }
 
 /// Batches from `done` pods in place up to all of them.
@@ -182,7 +200,11 @@ mod tests {
                     approval: false,
                 })
                 .collect(),
-            remainder: Batches { batch: Amount::Count(2), bake: GoDuration(Duration::from_secs(1)) },
+            remainder: Batches {
+                batch: Amount::Count(2),
+                bake: GoDuration(Duration::from_secs(1)),
+                approval: false,
+            },
         });
         policy
     }
@@ -229,6 +251,39 @@ mod tests {
         let policy = canary(Placement::InPlace, &[Amount::Count(3), Amount::Percent(50)]);
         assert!(matches!(compile(&policy, 4, false), Err(Unfit::Falling { pods: 2, before: 3, .. })));
         assert!(compile(&policy, 6, false).is_ok());
+    }
+
+    fn gates(policy: &Policy, replicas: u32) -> Result<Vec<String>, Unfit> {
+        let plan = compile(policy, replicas, false)?;
+        Ok(plan.steps.into_iter().filter(|step| step.approval).map(|step| step.name).collect())
+    }
+
+    #[test]
+    fn an_approval_of_the_batches_is_asked_before_the_one_that_is_on_every_pod() {
+        let batches = Batches { approval: true, ..Batches::default() };
+        let mut policy = canary(Placement::InPlace, &[Amount::Count(1), Amount::Count(2)]);
+        policy.strategy = Strategy::RollingUpdate(batches.clone());
+        assert_eq!(gates(&policy, 4).unwrap(), ["batch-3"]);
+        for (placement, replicas, gate) in [
+            (Placement::InPlace, 5, "remainder-2"),
+            (Placement::InPlace, 3, "s1"),
+            (Placement::InPlace, 2, "s0"),
+            (surge(), 1, "s1"),
+        ] {
+            let mut policy = canary(placement, &[Amount::Count(1), Amount::Count(2)]);
+            if let Strategy::Canary(canary) = &mut policy.strategy {
+                canary.remainder = batches.clone();
+            }
+            assert_eq!(gates(&policy, replicas).unwrap(), [gate], "{replicas}");
+        }
+    }
+
+    #[test]
+    fn an_approval_that_nothing_comes_before_is_refused() {
+        let mut policy = canary(Placement::InPlace, &[Amount::Count(1)]);
+        policy.strategy = Strategy::RollingUpdate(Batches { approval: true, ..Batches::default() });
+        assert_eq!(gates(&policy, 1), Err(Unfit::NothingToApprove { replicas: 1 }));
+        assert_eq!(gates(&policy, 0), Ok(Vec::new()));
     }
 
     #[test]

@@ -86,7 +86,7 @@ fn ordinals_may_start_above_zero() {
 
 #[test]
 fn rolling_update_goes_in_batches() {
-    let batches = Batches { batch: Amount::Count(2), bake: seconds(2) };
+    let batches = Batches { batch: Amount::Count(2), bake: seconds(2), approval: false };
     let mut world = World::at_rest(5, policy(Strategy::RollingUpdate(batches)));
     world.release("v2");
     world.until("the first batch", |world| world.phase() == Phase::Baking);
@@ -235,4 +235,16 @@ fn a_step_without_a_verdict_in_time_asks() {
     world.until("asked", |world| world.told("PausedUndecided"));
     world.run(5);
     assert_eq!(world.pods(), ["v1", "v1", "v2"]);
+}
+
+#[test]
+fn an_approval_of_the_batches_waits_before_the_one_that_kubernetes_may_complete() {
+    let batches = Batches { batch: Amount::Count(1), bake: seconds(2), approval: true };
+    let mut world = World::at_rest(3, policy(Strategy::RollingUpdate(batches)));
+    world.release("v2");
+    world.until("asked", |world| world.told("AwaitingApproval"));
+    world.run(60);
+    assert_eq!((world.pods(), world.completed()), (["v1", "v2", "v2"].map(str::to_owned).to_vec(), false));
+    world.annotate("approve", "db-v2/batch-2/ann");
+    world.until_promoted();
 }

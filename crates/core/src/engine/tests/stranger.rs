@@ -86,7 +86,7 @@ fn a_state_without_a_stable_revision_deletes_no_pods() {
 
 #[test]
 fn the_state_stays_readable_for_a_plan_of_a_thousand_steps() {
-    let batches = Batches { batch: Amount::Count(1), bake: seconds(1) };
+    let batches = Batches { batch: Amount::Count(1), bake: seconds(1), approval: false };
     let mut world = World::at_rest(1, policy(Strategy::RollingUpdate(batches)));
     world.scale(1500, person());
     // Only the first steps are of interest: the pods stay few.

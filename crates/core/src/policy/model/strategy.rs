@@ -108,11 +108,15 @@ pub struct Batches {
     pub batch: Amount,
     /// How long every check must pass after each batch.
     pub bake: GoDuration,
+    /// Whether a person must let the last batch begin: when every pod is on the canary revision, Kubernetes may forget
+    /// the stable one. Default false.
+    #[serde(default)]
+    pub approval: bool,
 }
 
 impl Default for Batches {
     fn default() -> Self {
-        Self { batch: Amount::Count(1), bake: GoDuration::from_secs(30) }
+        Self { batch: Amount::Count(1), bake: GoDuration::from_secs(30), approval: false }
     }
 }
 

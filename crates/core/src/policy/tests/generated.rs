@@ -20,7 +20,11 @@ fn amount() -> impl Strategy<Value = Amount> {
 }
 
 fn batches() -> impl Strategy<Value = Batches> {
-    (amount(), duration(1000)).prop_map(|(batch, bake)| Batches { batch, bake })
+    (amount(), duration(1000), any::<bool>()).prop_map(|(batch, bake, approval)| Batches {
+        batch,
+        bake,
+        approval,
+    })
 }
 
 fn step() -> impl Strategy<Value = Step> {

@@ -137,7 +137,7 @@ pub fn canary(placement: Placement, steps: &[(u32, u64)]) -> Policy {
             approval: false,
         })
         .collect();
-    let remainder = Batches { batch: Amount::Count(1), bake: seconds(1) };
+    let remainder = Batches { batch: Amount::Count(1), bake: seconds(1), approval: false };
     policy(Strategy::Canary(Canary { placement, steps, remainder }))
 }
 
