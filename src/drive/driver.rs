@@ -359,7 +359,7 @@ impl Driver {
         let look_again = self.observation.as_ref().map(Observation::look_again);
         self.wake = wake.into_iter().chain(look_again).min().map(|wait| Instant::now() + wait);
         self.show();
-        self.send_message();
+        self.send_messages();
         if wrote || looks_closer { Stepped::Again } else { Stepped::Rest }
     }
 
@@ -487,7 +487,9 @@ impl Driver {
             // The annotation is the state: whoever changed it, and if it was a write of ours that timed out.
             let seq = |record: &Option<Record>| record.as_ref().map(|record| record.seq);
             let before = seq(&self.state.record);
-            self.state.record = self.read_record();
+            if let Some(problem) = self.state.read_again(&self.managed.workload) {
+                tracing::warn!(%problem, "the state is not usable");
+            }
             if seq(&self.state.record) < before {
                 // Messages are counted anew.
                 self.queued.clear();
@@ -505,11 +507,6 @@ impl Driver {
         self.state = state;
         self.queued.clear();
         self.look(Observe::default());
-    }
-
-    fn read_record(&self) -> Option<Record> {
-        let read = Record::read(&self.managed.workload);
-        read.inspect_err(|problem| tracing::warn!(%problem, "the state is not usable")).ok().flatten()
     }
 
     /// Opens or ends the observation; true if more is looked at than before.

@@ -1,5 +1,7 @@
 //! What a worker tells of its workload: logs, Events, metrics and messages.
 
+use std::collections::BTreeSet;
+
 use siskin_core::{
     checks::{Outcome, Reading},
     decision::{Note, Problem},
@@ -85,17 +87,21 @@ impl Driver {
         self.series.show(&PROBLEM, problems.map(|reason| vec![("reason", reason)]));
     }
 
-    /// Queues the last message for those who don't have it yet; also those of an earlier process.
-    pub(super) fn send_message(&mut self) {
-        let Some(record) = &self.state.record else { return };
-        let Some(message) = &record.message else { return };
-        for receiver in &message.receivers {
-            let notified = record.notified.get(receiver).copied().unwrap_or(0);
-            let queued = self.queued.get(receiver).copied().unwrap_or(0);
-            if notified.max(queued) < message.seq
-                && self.context.messenger.send(receiver, &self.key, message, &self.delivered.0)
-            {
-                self.queued.insert(receiver.clone(), message.seq);
+    /// Queues the messages for those who don't have them yet; also those of an earlier process. Each gets them in their
+    /// order.
+    pub(super) fn send_messages(&mut self) {
+        let mut full = BTreeSet::new();
+        for message in self.state.messages() {
+            for receiver in &message.receivers {
+                let queued = self.queued.get(receiver).copied().unwrap_or(0);
+                if self.state.notified(receiver).max(queued) >= message.seq || full.contains(receiver) {
+                    continue;
+                }
+                if self.context.messenger.send(receiver, &self.key, message, &self.delivered.0) {
+                    self.queued.insert(receiver.clone(), message.seq);
+                } else {
+                    full.insert(receiver);
+                }
             }
         }
     }

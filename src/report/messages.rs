@@ -144,7 +144,8 @@ mod tests {
     }
 
     fn message(seq: u64, receiver: &str) -> Message {
-        Message { seq, topic: Topic::Failed, text: "failed".into(), receivers: [receiver.to_owned()].into() }
+        let receivers = [receiver.to_owned()].into();
+        Message { seq, topic: Topic::Failed, text: "failed".into(), receivers, observed: false }
     }
 
     #[tokio::test(start_paused = true)]

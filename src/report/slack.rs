@@ -41,6 +41,7 @@ pub fn payload(workload: &Key, message: &Message) -> Value {
         Topic::Promoted => "Promoted",
         Topic::ConfigChanged => "Configuration changed",
     };
+    let title = if message.observed { format!("Only observed: {title}") } else { title.to_owned() };
     json!({ "text": format!("*{title}: {}*\n{}", escaped(&workload.to_string()), escaped(&message.text)) })
 }
 
@@ -115,12 +116,13 @@ mod tests {
             topic: Topic::Failed,
             text: "check errors failed: 12 of 60 requests <failed> & more".into(),
             receivers: ["team".to_owned()].into(),
+            observed: false,
         };
         let key = Key { namespace: "payments".into(), name: "db".into() };
-        assert_eq!(
-            payload(&key, &message)["text"],
-            "*Failed: payments/db*\ncheck errors failed: 12 of 60 requests &lt;failed&gt; &amp; more"
-        );
+        let text = "check errors failed: 12 of 60 requests &lt;failed&gt; &amp; more";
+        assert_eq!(payload(&key, &message)["text"], format!("*Failed: payments/db*\n{text}"));
+        let observed = Message { observed: true, ..message };
+        assert_eq!(payload(&key, &observed)["text"], format!("*Only observed: Failed: payments/db*\n{text}"));
     }
 
     /// A receiver that gives one answer, with a pause to keep.

@@ -381,6 +381,13 @@ impl Note {
             Self::Promoted { .. } => Some(Topic::Promoted),
             Self::ConfigChanged(_) => Some(Topic::ConfigChanged),
             Self::Paused { reason, .. } if *reason != PauseReason::Requested => Some(Topic::Paused),
+            Self::Observed { reason, .. } => match *reason {
+                "WouldStart" => Some(Topic::Started),
+                "WouldRollBack" => Some(Topic::Failed),
+                "WouldPromote" => Some(Topic::Promoted),
+                "WouldAsk" | "WouldRefuse" => Some(Topic::Paused),
+                _ => None,
+            },
             _ => None,
         }
     }

@@ -7,7 +7,7 @@ use crate::{
     decision::Note,
     facts::{PolicyFact, Revision, UpdateStrategy},
     policy::{Policy, builtin},
-    state::{Back, Cause, ClaimLedger, PauseReason, Phase, Record, Rollout, Unreadable},
+    state::{Back, Cause, ClaimLedger, Outbox, PauseReason, Phase, Record, Rollout, Unreadable},
 };
 
 /// After a write that came out different, nothing more is written for this long.
@@ -73,7 +73,7 @@ impl Turn<'_> {
             claims: ClaimLedger::default(),
             labelled: false,
             consumed: Vec::new(),
-            message: None,
+            messages: Outbox::default(),
             notified: std::collections::BTreeMap::new(),
             history: Vec::new(),
         });

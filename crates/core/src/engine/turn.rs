@@ -68,6 +68,7 @@ impl<'a> Turn<'a> {
         let mut memory = before.memory.clone();
         let elapsed = memory.tick.map_or(Duration::ZERO, |tick| now.mono.since(tick));
         memory.tick = Some(now.mono);
+        memory.seq = memory.seq.max(before.record.as_ref().map_or(0, |record| record.seq));
         memory.deleted.retain(|_, at| now.mono.since(*at) < DELETE_AGAIN);
         memory.labelled.retain(|_, at| now.mono.since(*at) < LABEL_AGAIN);
         memory.labels_after = memory.labels_after.filter(|after| now.mono < *after);
@@ -238,13 +239,13 @@ impl<'a> Turn<'a> {
                 .map(|notify| notify.receiver.clone())
                 .collect::<std::collections::BTreeSet<_>>();
             let text = brief(note.to_string());
-            match &mut self.message {
-                Some(message) => {
-                    message.topic = topic;
-                    message.text = brief(format!("{}\n{text}", message.text));
-                    message.receivers.extend(receivers);
-                }
-                None => self.message = Some(Message { seq: 0, topic, text, receivers }),
+            if let Some(message) = &mut self.message {
+                message.topic = topic;
+                message.text = brief(format!("{}\n{text}", message.text));
+                message.receivers.extend(receivers);
+            } else {
+                let observed = matches!(note, Note::Observed { .. });
+                self.message = Some(Message { seq: 0, topic, text, receivers, observed });
             }
         }
         self.notes.push(note);
@@ -266,6 +267,9 @@ impl<'a> Turn<'a> {
         for (receiver, seq) in &self.memory.delivered {
             let last = record.notified.entry(receiver.clone()).or_default();
             *last = (*last).max(*seq);
+        }
+        if !record.in_rollout() {
+            record.messages.forget(&record.notified);
         }
     }
 
@@ -322,6 +326,7 @@ impl<'a> Turn<'a> {
         }
         self.keep_problem();
         let patch = self.anchor_patch();
+        self.post_observation();
         self.leave_partition(patch.as_ref().and_then(|patch| patch.partition));
         let mut writes = Vec::new();
         if let Some(patch) = patch {
@@ -345,6 +350,16 @@ impl<'a> Turn<'a> {
             wake: self.wake,
             notes: self.notes,
             problem: self.problem,
+        }
+    }
+
+    /// Where there is no state to keep it, a message is kept as long as the process lives.
+    fn post_observation(&mut self) {
+        if let (None, Some(observed)) = (&self.record, &mut self.memory.observed)
+            && let Some(message) = self.message.take()
+        {
+            self.memory.seq += 1;
+            observed.messages.post(Message { seq: self.memory.seq, ..message }, &self.memory.delivered);
         }
     }
 
@@ -381,10 +396,10 @@ impl<'a> Turn<'a> {
         self.save_problem();
         let verdicts = self.verdicts().iter().map(shortened).collect();
         if let Some(record) = &mut self.record {
-            record.seq += 1;
-            if let Some(mut message) = self.message.take() {
-                message.seq = record.seq;
-                record.message = Some(message);
+            record.seq = record.seq.max(self.memory.seq) + 1;
+            self.memory.seq = record.seq;
+            if let Some(message) = self.message.take() {
+                record.messages.post(Message { seq: record.seq, ..message }, &record.notified);
             }
             if let Some(rollout) = &mut record.rollout {
                 rollout.checks.clone_from(&self.memory.checkpoint);

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::Rollout;
+use super::{Outbox, Rollout};
 use crate::{
     facts::{Revision, Uid},
     time::Instant,
@@ -18,7 +18,7 @@ use crate::{
 pub struct Memory {
     /// The last step's time; observed time is measured between two steps.
     pub tick: Option<Instant>,
-    /// The pods of the open rollout were looked at.
+    /// The pods of the open rollout were looked at since the state was read.
     pub pods_known: bool,
     /// Canary pods seen so far in this rollout.
     pub seen: BTreeSet<Uid>,
@@ -48,6 +48,8 @@ pub struct Memory {
     pub refusal: Option<String>,
     /// The seq of the last message that each receiver got from this process.
     pub delivered: BTreeMap<String, u64>,
+    /// The highest seq of a state or a message that this process knows of: messages are told apart by it.
+    pub seq: u64,
     /// Checkpoints of the checks as they are now; saved with the next write.
     pub checkpoint: BTreeMap<String, Value>,
     /// When a change of configuration was last told.
@@ -99,6 +101,8 @@ pub struct Observed {
     pub known: Option<Revision>,
     /// The one that is judged.
     pub trial: Option<Trial>,
+    /// What people are told of it.
+    pub messages: Outbox,
 }
 
 /// A rollout that Kubernetes does by itself, and that is only judged.

@@ -5,6 +5,7 @@
 
 mod ledger;
 mod memory;
+mod outbox;
 mod phase;
 mod read;
 mod record;
@@ -13,9 +14,10 @@ mod standstill;
 
 pub use ledger::{ClaimLedger, OwnClaim};
 pub use memory::{Contest, GuardMemory, Memory, Observed, Trial};
+pub use outbox::{Message, OUTBOX, Outbox};
 pub use phase::Phase;
 pub use read::{MAX_BYTES, Unreadable};
-pub use record::{HISTORY, Message, Past, Record};
+pub use record::{HISTORY, Past, Record};
 pub use rollout::{Back, Cause, Rollout};
 pub use standstill::{Awaited, Obstacle, Pause, PauseReason, Waiting};
 
@@ -52,6 +54,30 @@ impl State {
         let saved_ms =
             record.as_ref().and_then(|record| record.rollout.as_ref()).map_or(0, Rollout::spent_ms);
         (Self { record, memory: Memory { saved_ms, ..Memory::default() } }, problem)
+    }
+
+    /// Takes over an annotation that this process doesn't know to be its own: a stranger may have written it.
+    pub fn read_again(&mut self, workload: &Workload) -> Option<Unreadable> {
+        let read = Record::read(workload);
+        let problem = read.as_ref().err().cloned();
+        self.record = read.ok().flatten();
+        self.memory.pods_known = false;
+        problem
+    }
+
+    /// The messages that not everybody is known to have got, oldest first.
+    pub fn messages(&self) -> &[Message] {
+        match (&self.record, &self.memory.observed) {
+            (Some(record), _) => record.messages.messages(),
+            (None, Some(observed)) => observed.messages.messages(),
+            (None, None) => &[],
+        }
+    }
+
+    /// The seq of the last message that `receiver` got, 0 for none.
+    pub fn notified(&self, receiver: &str) -> u64 {
+        let recorded = self.record.as_ref().and_then(|record| record.notified.get(receiver));
+        recorded.max(self.memory.delivered.get(receiver)).copied().unwrap_or(0)
     }
 
     /// The rollout whose pods are judged, and the stable revision: the open one, or one that is only observed.

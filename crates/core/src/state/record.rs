@@ -1,14 +1,13 @@
 //! What survives a restart.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Awaited, ClaimLedger, Obstacle, Pause, Phase, Rollout, Waiting};
+use super::{Awaited, ClaimLedger, Obstacle, Outbox, Pause, Phase, Rollout, Waiting};
 use crate::{
     facts::{Revision, Uid},
     group::Standing,
-    policy::Topic,
     time::Wall,
 };
 
@@ -68,29 +67,15 @@ pub struct Record {
     /// Commands that acted or matched nothing, as `name=value`; ignored if they return.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consumed: Vec<String>,
-    /// The last message to people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<Message>,
+    /// The last messages to people, as far as not everybody is known to have got them.
+    #[serde(default, skip_serializing_if = "Outbox::is_empty")]
+    pub messages: Outbox,
     /// The seq of the last message each receiver got.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub notified: BTreeMap<String, u64>,
     /// The last rollouts, newest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<Past>,
-}
-
-/// A message to people.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Message {
-    /// The seq it came with.
-    pub seq: u64,
-    /// What it is about.
-    pub topic: Topic,
-    /// The text.
-    pub text: String,
-    /// Who gets it.
-    pub receivers: BTreeSet<String>,
 }
 
 /// One line of history.
@@ -126,6 +111,11 @@ impl Record {
     /// A rollout is open.
     pub fn in_rollout(&self) -> bool {
         !matches!(self.phase, Phase::OptingIn | Phase::Installing | Phase::Idle)
+    }
+
+    /// Its pods are being changed or judged.
+    pub fn goes_forward(&self) -> bool {
+        matches!(self.phase, Phase::Opening | Phase::Baking | Phase::AwaitingApproval)
     }
 
     /// What `spec.replicas` is when nobody else wrote it.

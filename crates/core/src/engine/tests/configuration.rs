@@ -52,7 +52,7 @@ fn a_change_at_rest_is_told_once_and_costs_one_write() {
         ]
     );
     assert_eq!((world.writes, world.phase()), (1, Phase::Idle));
-    let message = world.state.record.as_ref().and_then(|record| record.message.clone()).unwrap();
+    let message = world.state.messages().last().unwrap();
     assert_eq!(message.topic, Topic::ConfigChanged);
 
     world.restart();

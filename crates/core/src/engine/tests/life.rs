@@ -346,7 +346,7 @@ fn a_message_that_arrived_is_written_down_once() {
     });
     world.release("v2");
     world.until("promoted", |world| world.told("Promoted"));
-    let message = world.state.record.as_ref().unwrap().message.clone().unwrap();
+    let message = world.state.messages().last().unwrap().clone();
     assert_eq!(message.topic, Topic::Promoted);
     assert!(message.text.contains("db-v2 is promoted"), "{}", message.text);
     assert!(message.receivers.contains("team"));

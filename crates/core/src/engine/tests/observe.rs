@@ -3,7 +3,7 @@
 use super::world::{World, canary, in_place, seconds};
 use crate::{
     facts::{PARKED, PolicyFact},
-    policy::{Mode, Placement, Policy},
+    policy::{Mode, Notify, Placement, Policy, Topic},
     state::Phase,
 };
 
@@ -171,4 +171,47 @@ fn a_completed_rollout_that_a_newer_template_ends_is_let_go() {
     world.release("v3");
     world.until("let go", |world| world.told("OptedOut") && world.told("Observing"));
     assert_eq!((world.pods(), world.sts.partition), (vec!["v2".to_owned()], PARKED));
+}
+
+#[test]
+fn people_are_told_what_would_have_happened_and_that_it_was_only_observed() {
+    let mut world = observed();
+    let events = vec![Topic::Started, Topic::Failed, Topic::Promoted];
+    world.with_policy(|policy| policy.notify = vec![Notify { receiver: "team".to_owned(), events }]);
+    world.failing.insert("v2".to_owned());
+    world.release("v2");
+    world.until("judged", |world| world.told("WouldRollBack"));
+    let topics: Vec<Topic> = world.state.messages().iter().map(|message| message.topic).collect();
+    assert_eq!(topics, [Topic::Started, Topic::Failed]);
+    let failed = world.state.messages().last().unwrap().clone();
+    assert!(failed.observed && failed.text.contains("would have been rolled back"), "{failed:?}");
+    world.state.delivered("team", failed.seq);
+    world.release("v3");
+    world.until("judged", |world| world.told("WouldPromote"));
+    let messages = world.state.messages();
+    assert!(
+        messages.iter().all(|message| message.seq > failed.seq),
+        "what arrived is not kept: {messages:?}"
+    );
+    is_untouched(&world);
+}
+
+#[test]
+fn a_policy_that_enforces_again_tells_under_numbers_that_nobody_got_yet() {
+    let mut world = observed();
+    let events = vec![Topic::Started];
+    world.with_policy(|policy| policy.notify = vec![Notify { receiver: "team".to_owned(), events }]);
+    for version in ["v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9"] {
+        world.release(version);
+        world.run(3);
+    }
+    let observed = world.state.messages().last().unwrap().seq;
+    world.state.delivered("team", observed);
+    world.until("judged", |world| world.told("WouldPromote"));
+    world.with_policy(|policy| policy.mode = Mode::Enforce);
+    world.until("adopted", |world| world.told("Adopted"));
+    world.release("v10");
+    world.until("started", |world| world.told("RolloutStarted"));
+    let message = world.state.messages().last().unwrap();
+    assert!(message.seq > observed && !message.observed && world.state.notified("team") < message.seq);
 }

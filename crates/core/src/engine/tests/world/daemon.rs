@@ -10,7 +10,6 @@ use crate::{
     engine::step,
     facts::{Detail, Facts, PolicyFact, Writer},
     references::of_workload,
-    state::Record,
     time::{Instant, Now},
 };
 
@@ -132,7 +131,7 @@ impl World {
             }
         }
         if self.answers_lost && wrote && self.writes.is_multiple_of(2) {
-            self.state.record = Record::read(&self.sts).ok().flatten();
+            self.state.read_again(&self.sts);
             return true;
         }
         let refusal = self.state.memory.refusal.take();

@@ -2,7 +2,7 @@
 //! precondition decides, as the API server would.
 
 use super::World;
-use crate::{decision::Write, state::Record};
+use crate::decision::Write;
 
 /// The write that is held up.
 #[derive(Default)]
@@ -50,7 +50,7 @@ impl World {
             self.write(write);
             self.state.memory.refusal = None;
             // The leader sees that the annotation has changed.
-            self.state.record = Record::read(&self.sts).ok().flatten();
+            self.state.read_again(&self.sts);
         }
     }
 

@@ -24,7 +24,7 @@ use crate::{
         Policy, Step, Strategy, Surge, builtin,
     },
     references::{Kind, Reference, Version},
-    state::{Phase, Record, State},
+    state::{Phase, State},
     time::Wall,
 };
 
@@ -529,7 +529,7 @@ impl World {
         let mut state = serde_json::from_str(self.annotation("state").expect("state")).expect("JSON");
         change(&mut state);
         self.annotate("state", &state.to_string());
-        self.state.record = Record::read(&self.sts).ok().flatten();
+        self.state.read_again(&self.sts);
     }
 
     pub fn with_policy(&mut self, change: impl FnOnce(&mut Policy)) {
