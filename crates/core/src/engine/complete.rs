@@ -52,6 +52,9 @@ impl Turn<'_> {
         }
         self.learn_claims();
         let Some(stable) = self.record().stable.clone() else { return };
+        if !self.is_promoted_indeed(&stable) {
+            return;
+        }
         let on_stable = |pod: Option<&Pod>| pod.is_some_and(|pod| Self::is_on(pod, Some(&stable)));
         let replicas = self.record().expected_replicas();
         if self.workload.current_revision.as_ref() != Some(&stable) {

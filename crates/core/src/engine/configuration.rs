@@ -13,7 +13,7 @@ use crate::{
     decision::Note,
     facts::{Facts, Pod},
     policy::OnConfigChange,
-    references::{Reference, Version, of_template},
+    references::{Reference, Version, Versions, of_template},
     state::{PauseReason, Phase, Record},
 };
 
@@ -21,6 +21,9 @@ use crate::{
 const TOLD_AGAIN: Duration = Duration::from_mins(1);
 /// So many pods are named.
 const NAMED: usize = 5;
+/// So many bytes of the state are for the versions of ConfigMaps and Secrets: some two hundred usual names, where a
+/// hundred of the longest would leave no room for anything else.
+const ROOM: usize = 8 * 1024;
 /// In the state: there is no such object.
 const ABSENT: &str = "absent";
 
@@ -38,6 +41,7 @@ impl Turn<'_> {
             }
             return;
         };
+        self.report_what_is_not_followed(versions);
         let (told, referred) = (&self.record().configuration, self.referred());
         let changed: Vec<&Reference> = (versions.iter())
             .filter(|(reference, now)| told.get(&reference.key()).is_some_and(|told| *told != text(**now)))
@@ -98,7 +102,25 @@ impl Turn<'_> {
         let (Some(versions), Some(referred)) = (&self.facts.configuration, self.referred()) else { return };
         let kept = versions.iter().filter(|(reference, _)| referred.contains(reference));
         self.record_mut().configuration =
-            kept.map(|(reference, now)| (reference.key(), text(*now))).collect();
+            within_room(kept).map(|(reference, now)| (reference.key(), text(*now))).collect();
+    }
+
+    /// What the state has no room for.
+    fn report_what_is_not_followed(&mut self, versions: &Versions) {
+        let left_out = versions.len() - within_room(versions.iter()).count();
+        if left_out > 0 && self.problem.is_none() {
+            let first: Vec<_> = versions.keys().rev().take(left_out).map(Reference::key).collect();
+            let names: Vec<&str> = first.iter().rev().map(String::as_str).collect();
+            self.report(
+                "ConfigurationNotFollowed",
+                brief(format!(
+                    "the templates refer to {} ConfigMaps and Secrets, and the state has room for {} of them: a change of the others is not told. They are {}",
+                    versions.len(),
+                    versions.len() - left_out,
+                    named(&names)
+                )),
+            );
+        }
     }
 
     fn change_of(&self, reference: &Reference) -> String {
@@ -164,6 +186,18 @@ fn started<'a>(
         pods.iter().filter(|pod| wanted(pod)).map(|pod| pod.name.as_str()).collect()
     };
     (names(&|pod| pod.created < now.written), names(&|pod| pod.created > now.written))
+}
+
+/// The first of them, in the order of their names, as many as the state has room for.
+fn within_room<'a>(
+    versions: impl Iterator<Item = (&'a Reference, &'a Option<Version>)>,
+) -> impl Iterator<Item = (&'a Reference, &'a Option<Version>)> {
+    let mut used = 0;
+    versions.take_while(move |(reference, now)| {
+        // `"key":"version",`
+        used += reference.key().len() + text(**now).len() + 6;
+        used <= ROOM
+    })
 }
 
 fn named(pods: &[&str]) -> String {

@@ -59,6 +59,7 @@ impl Turn<'_> {
                 return;
             }
         };
+        self.doubt_the_step(&plan);
         self.note_progress();
         self.learn_claims();
         if self.surge_is_refused() {
@@ -231,8 +232,11 @@ impl Turn<'_> {
             } else if self.only_observes() {
                 self.annotations.extend(pause.map(|_| (PAUSED.to_owned(), None)));
                 self.close_rollout(&why, self.now.wall);
-            } else if pause.is_some() {
-                self.record_mut().pause = pause;
+            } else {
+                self.report_what_stands_against_rollouts();
+                if pause.is_some() {
+                    self.record_mut().pause = pause;
+                }
             }
         } else {
             self.go_back(Cause::Superseded, why);

@@ -11,6 +11,7 @@ mod claims;
 mod commands;
 mod complete;
 mod configuration;
+mod doubt;
 mod forgotten;
 mod forward;
 mod guard;
@@ -111,7 +112,9 @@ impl Turn<'_> {
             return;
         }
         self.note_partition();
-        self.report_what_stands_against_rollouts();
+        if !self.record().in_rollout() {
+            self.report_what_stands_against_rollouts();
+        }
         self.follow_configuration();
         self.act_on_commands();
         match self.record().phase {

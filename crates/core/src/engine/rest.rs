@@ -11,6 +11,10 @@ use crate::{
     strategy::{Plan, compile},
 };
 
+/// A revision's name is the workload's, `-` and up to ten characters, and has to fit a label
+/// (kubernetes/kubernetes#64023).
+const LONGEST_NAME: usize = 52;
+
 impl Turn<'_> {
     /// One step at rest.
     pub(super) fn rest(&mut self) {
@@ -94,8 +98,15 @@ impl Turn<'_> {
 
     /// Says at once, not only when a template comes, what would keep a rollout from starting.
     pub(super) fn report_what_stands_against_rollouts(&mut self) {
-        if self.record().in_rollout() {
-            return;
+        if self.workload.name.len() > LONGEST_NAME {
+            self.report(
+                "NameTooLong",
+                format!(
+                    "the name has {} characters; from {} on Kubernetes may not be able to create a revision's pods, as their label controller-revision-hash has room for 63",
+                    self.workload.name.len(),
+                    LONGEST_NAME + 1
+                ),
+            );
         }
         if self.workload.revision_history_limit < 2 {
             self.report(

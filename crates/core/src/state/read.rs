@@ -56,6 +56,21 @@ impl Record {
         if record.stable.is_none() && !matches!(record.phase, Phase::OptingIn | Phase::Installing) {
             return Err(Unreadable::Garbled(format!("phase {} without `stable`", record.phase.as_str())));
         }
+        if let Some(rollout) = &record.rollout
+            && record.goes_forward()
+            && record.stable.as_ref() == Some(&rollout.canary)
+        {
+            return Err(Unreadable::Garbled(format!(
+                "`canary` of phase {} is `stable`",
+                record.phase.as_str()
+            )));
+        }
+        if let Some(rollout) = &record.rollout
+            && record.phase == Phase::Completing
+            && record.stable.as_ref() != Some(&rollout.canary)
+        {
+            return Err(Unreadable::Garbled("`canary` of phase Completing isn't `stable`".to_owned()));
+        }
         if let Some(number) = record.out_of_range() {
             return Err(Unreadable::Garbled(format!("`{number}` is out of range")));
         }

@@ -1,13 +1,14 @@
 //! ConfigMaps and Secrets that change under the pods.
 
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::world::{World, in_place};
 use crate::{
     decision::Note,
     policy::{Notify, OnConfigChange, Topic},
     references::Kind::{ConfigMap, Secret},
-    state::Phase,
+    state::{MAX_BYTES, Phase},
 };
 
 /// At rest, with everything that v1 and v2 refer to.
@@ -269,4 +270,27 @@ proptest! {
         world.run(300);
         prop_assert_eq!(world.writes, writes, "at rest nothing is written");
     }
+}
+
+#[test]
+fn what_the_state_has_no_room_for_is_not_followed_and_that_is_told() {
+    let mut world = configured(3);
+    let name = |index: usize| format!("c{index:03}{}", "x".repeat(200));
+    let volumes = (0..120).map(|index| json!({ "configMap": { "name": name(index) } })).collect::<Vec<_>>();
+    world.write_template(json!({ "image": "v2", "spec": { "volumes": volumes } }));
+    for index in 0..120 {
+        world.configure(ConfigMap, &name(index));
+    }
+    world.until_promoted();
+    world.run(5);
+    let length = world.annotation("state").unwrap().len();
+    assert!(length < MAX_BYTES / 2, "{length}");
+    assert_eq!(world.problem, Some("ConfigurationNotFollowed"));
+    assert!(world.told("ConfigurationNotFollowed"));
+    world.configure(ConfigMap, &name(119));
+    world.run(70);
+    assert!(changes(&world).is_empty());
+    world.configure(ConfigMap, &name(0));
+    world.run(70);
+    assert_eq!(changes(&world).len(), 1);
 }

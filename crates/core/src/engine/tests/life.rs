@@ -391,3 +391,33 @@ fn what_was_rolled_back_is_not_adopted_in_silence() {
     world.until_idle();
     assert_eq!(world.annotation("stable"), Some("db-v2"));
 }
+
+#[test]
+fn messages_wait_in_the_state_until_everybody_got_them() {
+    let mut world = World::at_rest(2, in_place());
+    world.with_policy(|policy| {
+        let events = vec![Topic::Started, Topic::Failed, Topic::RolledBack];
+        policy.notify = vec![Notify { receiver: "team".to_owned(), events }];
+    });
+    world.failing.insert("v2".to_owned());
+    world.release("v2");
+    world.until("rolled back", |world| world.told("RolledBack"));
+    world.restart();
+    let topics: Vec<Topic> = world.state.messages().iter().map(|message| message.topic).collect();
+    assert_eq!(topics, [Topic::Started, Topic::Failed, Topic::RolledBack]);
+    let last = world.state.messages().last().unwrap().seq;
+    world.state.delivered("team", last);
+    world.run(5);
+    assert!(world.state.messages().is_empty());
+}
+
+#[test]
+fn a_name_that_leaves_no_room_for_the_revision_is_told_at_opt_in() {
+    let mut world = World::at_rest(1, in_place());
+    world.sts.name = "d".repeat(53);
+    world.run(5);
+    assert_eq!(world.problem, Some("NameTooLong"));
+    world.sts.name = "d".repeat(52);
+    world.run(5);
+    assert_eq!(world.problem, None);
+}

@@ -2,7 +2,7 @@
 
 use super::world::{World, canary, in_place};
 use crate::{
-    facts::Writer,
+    facts::{PolicyFact, Writer},
     policy::{Amount, OnFailure, Placement, Strategy},
     state::Phase,
 };
@@ -103,4 +103,29 @@ fn a_canary_renamed_by_kubernetes_is_judged_under_its_new_name() {
     world.run(100);
     assert!(world.told("Promoted"), "{:?} {:?}", world.told, world.pods());
     assert_eq!(world.phase(), Phase::Idle);
+}
+
+/// v2 was completed by Kubernetes, and v3 is to take its place.
+fn superseding_a_completed_one(prepare: impl FnOnce(&mut World)) -> World {
+    let mut world = World::at_rest(1, canary(Placement::InPlace, &[(100, 60)]));
+    world.release("v2");
+    world.until("completed natively", World::completed);
+    prepare(&mut world);
+    world.release("v3");
+    world.run(5);
+    world
+}
+
+#[test]
+fn what_keeps_a_newer_template_from_following_a_completed_one_is_reported() {
+    let unusable = superseding_a_completed_one(|world| {
+        world.policy =
+            PolicyFact::Unusable { name: "test".to_owned(), reason: "a typing mistake".to_owned() };
+    });
+    assert_eq!(unusable.problem, Some("PolicyUnusable"));
+    let mut limited = superseding_a_completed_one(|world| world.sts.revision_history_limit = 1);
+    assert_eq!(limited.problem, Some("HistoryLimitTooLow"));
+    limited.sts.revision_history_limit = 2;
+    limited.until_promoted();
+    assert_eq!((limited.pods(), limited.problem), (vec!["v3".to_owned()], None));
 }

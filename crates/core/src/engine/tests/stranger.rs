@@ -6,9 +6,9 @@ use super::world::{World, canary, in_place, policy, seconds, surge};
 use crate::{
     checks::Verdicts,
     engine::step,
-    facts::Writer,
+    facts::{PARKED, Writer},
     policy::{Amount, Batches, ClaimUse, Placement, Strategy, Surge},
-    state::{MAX_BYTES, Record},
+    state::{MAX_BYTES, Phase, Record},
     time::Now,
 };
 
@@ -148,4 +148,65 @@ fn a_billion_replicas_are_refused_before_they_are_planned() {
     let decision = step(&world.state, &facts, &[], &Verdicts::default(), &[], now);
     // Planned, it would take all memory.
     assert_eq!(decision.problem.map(|problem| problem.reason), Some("TooManyReplicas"));
+}
+
+#[test]
+fn a_state_that_skips_batches_is_believed_as_far_as_the_pods_show() {
+    for restarts in [false, true] {
+        let mut world = World::baking(6, in_place());
+        world.edit_state(|state| state["rollout"]["step"] = json!(4));
+        if restarts {
+            world.restart();
+        }
+        world.until("open", |world| world.sts.partition < PARKED);
+        assert_eq!(world.sts.partition, 3, "two pods are judged, and one more is the next");
+        assert!(world.told("StateRebuilt"), "{:?}", world.told);
+        world.until_promoted();
+    }
+}
+
+#[test]
+fn a_restart_in_any_batch_goes_on_with_that_batch() {
+    for step in 1..5 {
+        for phase in [Phase::Opening, Phase::Baking] {
+            let mut world = World::at_rest(6, in_place());
+            world.release("v2");
+            world.until("there", |world| {
+                let rollout = world.state.record.as_ref().and_then(|record| record.rollout.as_ref());
+                world.phase() == phase && rollout.is_some_and(|rollout| rollout.step == step)
+            });
+            world.restart();
+            world.until_promoted();
+            assert!(!world.told("StateRebuilt"), "{step} {phase:?}: {:?}", world.told);
+        }
+    }
+}
+
+#[test]
+fn a_state_that_says_promoted_is_not_believed_without_the_verdict_on_the_revision() {
+    let mut world = World::baking(4, canary(Placement::InPlace, &[(25, 60)]));
+    world.annotate("stable", "db-v2");
+    world.edit_state(|state| {
+        state["phase"] = json!("Completing");
+        state["stable"] = json!("db-v2");
+    });
+    world.run(30);
+    assert!(world.told_last("PausedStateMismatch"), "{:?}", world.told);
+    assert_eq!(world.pods(), ["v1", "v1", "v1", "v2"]);
+    assert_eq!(world.sts.partition, PARKED);
+}
+
+#[test]
+fn a_state_whose_canary_contradicts_its_phase_is_not_read() {
+    let world = World::baking(4, in_place());
+    let read = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut workload = world.sts.clone();
+        let mut state = json!(world.state_json());
+        change(&mut state);
+        workload.annotations.insert("state".to_owned(), state.to_string());
+        Record::read(&workload).is_ok()
+    };
+    assert!(read(&|_| {}));
+    assert!(!read(&|state| state["phase"] = json!("Completing")));
+    assert!(!read(&|state| state["stable"] = json!("db-v2")));
 }

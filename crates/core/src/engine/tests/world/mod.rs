@@ -266,7 +266,7 @@ impl World {
         self.write_template(template(version));
     }
 
-    fn write_template(&mut self, template: Value) {
+    pub fn write_template(&mut self, template: Value) {
         if self.parks && self.annotation("policy").is_some() && self.sts.template != template {
             self.sts.partition = PARKED;
         }
