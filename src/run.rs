@@ -1,6 +1,6 @@
 //! `siskin run`: the daemon.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use siskin_core::{
     configuration::{self, Configuration, LeaderElection},
@@ -27,7 +27,7 @@ use crate::{
         configuration::{self as configuration_watch, Board, Configuring},
         follow,
         guards::{self, GuardList, Guards},
-        statefulsets::StatefulSet,
+        statefulsets::{Key, StatefulSet},
     },
 };
 
@@ -140,6 +140,7 @@ pub async fn run(access: &Access, run: Run) -> Result<(), RunError> {
     let scopes = scopes(namespaces);
     let members = Members::new(rules.max_parallel_rollouts, &scopes);
     let guards = pod_guard.then(Guards::default);
+    let left_lists = if pod_guard { BTreeSet::new() } else { guard_lists(&cluster, &scopes).await };
     let board = watch_configuration.then(|| follow_board(&cluster, &health, &scopes, &mut watches));
     for namespace in scopes {
         if let Some(guards) = &guards {
@@ -174,6 +175,7 @@ pub async fn run(access: &Access, run: Run) -> Result<(), RunError> {
         metrics,
         health,
         guards,
+        left_lists,
         board,
         stop,
         class,
@@ -211,6 +213,24 @@ fn stand(
     let (name, identity) = (election.lease(class), lease::identity());
     tracing::info!(lease = format!("{namespace}/{name}"), identity, "stands for election");
     Election::start(cluster, health, metrics, (namespace, name), identity, election.timing)
+}
+
+/// The workloads that have a list of released revisions, as far as they can be seen.
+async fn guard_lists(cluster: &Cluster, scopes: &[Option<String>]) -> BTreeSet<Key> {
+    let mut found = BTreeSet::new();
+    for namespace in scopes {
+        let selector = Some(guards::SELECTOR.to_owned());
+        let scope =
+            Scope { resource: Resource::ConfigMaps, namespace: namespace.clone(), selector, name: None };
+        match cluster.list::<GuardList>(&scope).await {
+            Ok(listed) => found.extend(listed.items.into_iter().map(|list| list.key)),
+            // The rights to it come with `podGuard: true`.
+            Err(error) => {
+                tracing::debug!(%error, "whether there are lists of released revisions is not seen");
+            }
+        }
+    }
+    found
 }
 
 /// Watches the lists of released revisions in one namespace, or in all.

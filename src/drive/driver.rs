@@ -84,6 +84,8 @@ pub struct Driver {
     rate: Rate,
     /// A write failed: the StatefulSet must be read before the next step.
     unsure: bool,
+    /// It was read or written by this worker, so that nobody who led before knows more of it.
+    looked: bool,
     /// Others began or ended what this one may wait for.
     turns: watch::Receiver<()>,
     /// What the engine waits for a person for.
@@ -144,6 +146,7 @@ impl Driver {
             backoff: Backoff::default(),
             rate: Rate::new(Instant::now()),
             unsure: false,
+            looked: false,
             problem: None,
             hold_failure: None,
             troubles: BTreeSet::new(),
@@ -151,13 +154,14 @@ impl Driver {
         };
         driver.load();
         // The watch may be behind what another leader wrote. A wrong view of a workload at rest leads to a write of the
-        // StatefulSet first, which is refused then; of another one it could lead to deletes.
+        // StatefulSet first, which is refused then, or to one of its list; of another one it could lead to deletes.
         driver.unsure = driver.state.record.as_ref().is_some_and(|record| record.phase != Phase::Idle);
         driver
     }
 
     /// Works until the workload or the process goes.
     pub async fn run(mut self) {
+        self.tell_of_a_list_that_was_left();
         let mut stop = self.context.stop.clone();
         let mut policies = self.context.policies.clone();
         // A step is due; there is something that it hasn't seen.
@@ -316,6 +320,10 @@ impl Driver {
     /// Writes in their order; the state is taken over when the first has succeeded.
     async fn carry_out(&mut self, decision: Decision) -> Stepped {
         let Decision { state, writes, probes, observe, wake, notes, problem } = decision;
+        if !self.looked && changes_the_list_only(&writes) {
+            self.unsure = true;
+            return Stepped::Again;
+        }
         let wrote = !writes.is_empty();
         self.problem = problem.map(|problem| problem.reason);
         self.show();
@@ -370,6 +378,7 @@ impl Driver {
             (Write::Anchor(patch), Reply::Anchor(reply)) => {
                 self.check_reply(patch, &reply.workload);
                 self.managed = Arc::from(reply);
+                self.looked = true;
             }
             (_, Reply::Guard(list)) => {
                 if let Some(view) = &mut self.guard {
@@ -455,7 +464,7 @@ impl Driver {
             }
             Ok(Whole(managed)) => {
                 self.see(Arc::new(managed));
-                self.unsure = false;
+                (self.unsure, self.looked) = (false, true);
                 true
             }
             Err(error) => {
@@ -524,6 +533,13 @@ impl Driver {
         self.observe = observe;
         closer
     }
+}
+
+/// The list of released revisions is written over its own version only: nothing in that says how old the view of the
+/// StatefulSet is that it follows from.
+fn changes_the_list_only(writes: &[Write]) -> bool {
+    let lists = |write: &Write| matches!(write, Write::Guard { .. } | Write::DeleteGuard { .. });
+    writes.iter().any(lists) && !writes.iter().any(|write| matches!(write, Write::Anchor(_)))
 }
 
 /// Whether it could start but for others.

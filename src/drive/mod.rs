@@ -11,7 +11,7 @@ mod telling;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -71,6 +71,8 @@ pub struct Context {
     pub health: Health,
     /// The lists of released revisions; `None`: this installation keeps none.
     pub guards: Option<Guards>,
+    /// The workloads that had such a list at the start of an installation that keeps none.
+    pub left_lists: BTreeSet<Key>,
     /// The versions of ConfigMaps and Secrets, if this installation watches them.
     pub board: Option<Board>,
     /// Becomes true when the process ends.
@@ -162,7 +164,7 @@ impl Fleet {
                 for set in &mut all {
                     self.leave_to_others(set);
                 }
-                let there: std::collections::BTreeSet<&Key> = all.iter().map(|set| &set.key).collect();
+                let there: BTreeSet<&Key> = all.iter().map(|set| &set.key).collect();
                 let stays = |key: &Key| {
                     namespace.as_ref().is_some_and(|namespace| *namespace != key.namespace)
                         || there.contains(key)

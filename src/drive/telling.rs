@@ -11,6 +11,7 @@ use super::driver::Driver;
 use crate::{
     clock,
     report::metrics::{PHASE, PROBLEM, ROLLOUTS, WORKLOAD_INFO},
+    watch::guards::GuardList,
 };
 
 /// What keeps the worker itself from its work. Each is told once, until it is over.
@@ -39,6 +40,17 @@ impl Driver {
                 Note::RolledBack { .. } => self.series.count(&ROLLOUTS, &[("outcome", "RolledBack")]),
                 _ => {}
             }
+        }
+    }
+
+    /// Told at each start, as only people can say whether the pod guard is still there.
+    pub(super) fn tell_of_a_list_that_was_left(&self) {
+        if self.context.left_lists.contains(&self.key) {
+            let detail = format!(
+                "the configuration says `podGuard: false`, but the list of released revisions {} is there; nobody keeps it up to date, and where the pod guard is installed no pod of a new revision starts: delete the ConfigMap, or set `podGuard: true`",
+                GuardList::name(&self.key.name)
+            );
+            self.tell(&[Note::Problem(Problem { reason: "GuardListLeft", detail })]);
         }
     }
 

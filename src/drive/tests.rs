@@ -1,6 +1,7 @@
 //! A worker against an API server that refuses.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -9,7 +10,12 @@ use http::{Method, Request, Response};
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
 use siskin_core::{
-    decision::Observe, facts::Rules, group::MaxParallelRollouts, policy::Library, time::Instant,
+    decision::Observe,
+    facts::{Revision, Rules},
+    group::MaxParallelRollouts,
+    policy::{Library, builtin},
+    state::Rollout,
+    time::{Instant, Wall},
 };
 use tokio::sync::{mpsc, watch};
 
@@ -32,6 +38,10 @@ use crate::{
 #[derive(Clone, Default)]
 struct Refusing {
     patches: Arc<Mutex<u32>>,
+    /// The paths of what was to be patched.
+    patched: Arc<Mutex<Vec<String>>>,
+    /// What it shows instead of [`statefulset`].
+    shown: Option<Value>,
     events: Arc<Mutex<Vec<Value>>>,
 }
 
@@ -50,6 +60,7 @@ impl Refusing {
         let (status, answer) = match parts.method {
             Method::PATCH => {
                 *self.patches.lock().unwrap() += 1;
+                self.patched.lock().unwrap().push(parts.uri.path().to_owned());
                 (403, json!({ "kind": "Status", "status": "Failure", "code": 403, "message": "not allowed" }))
             }
             Method::POST => {
@@ -60,7 +71,7 @@ impl Refusing {
             _ if parts.uri.query().is_some_and(|query| query.contains("watch=true")) => {
                 return std::future::pending().await;
             }
-            _ if parts.uri.path().ends_with("/db") => (200, statefulset()),
+            _ if parts.uri.path().ends_with("/db") => (200, self.shown.clone().unwrap_or_else(statefulset)),
             _ => (200, json!({ "metadata": { "resourceVersion": "9" }, "items": [] })),
         };
         Response::builder().status(status).body(Body::from(answer.to_string().into_bytes()))
@@ -104,6 +115,7 @@ fn context(server: &Refusing, metrics: &Metrics, guards: Option<Guards>) -> (Con
         metrics: metrics.clone(),
         health: Health::default(),
         guards,
+        left_lists: BTreeSet::new(),
         board: None,
         stop,
         class: None,
@@ -218,4 +230,61 @@ async fn what_stays_unseen_for_ten_seconds_is_worth_telling() {
     observation.changed().await;
     assert!(observation.detail(&cluster, &managed, Observe::default()).await.is_some());
     assert_eq!(observation.missing(later(10)), None);
+}
+
+/// A workload of two pods on `db-1`, with this state.
+fn with_state(resource_version: &str, state: &Value) -> Value {
+    let mut set = statefulset();
+    set["metadata"]["resourceVersion"] = json!(resource_version);
+    set["metadata"]["annotations"]["siskin.dev/stable"] = json!("db-1");
+    set["metadata"]["annotations"]["siskin.dev/state"] = json!(state.to_string());
+    set["spec"]["replicas"] = json!(2);
+    set["spec"]["updateStrategy"] = json!({ "rollingUpdate": { "partition": 1_000_000 } });
+    set["status"] = json!({ "observedGeneration": 1, "currentRevision": "db-1", "updateRevision": "db-1" });
+    set
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_leader_narrows_no_list_by_an_old_view_of_a_workload_at_rest() {
+    let mut state = json!({
+        "version": 1, "workloadUID": "u-1", "seq": 3, "stable": "db-1", "userReplicas": 2, "userPartition": 0,
+        "phase": "Idle",
+    });
+    let old = serde_json::from_value::<Whole>(with_state("7", &state)).unwrap().0;
+    let policy = builtin("standard").unwrap();
+    let rollout = Rollout::new("4-2".to_owned(), Revision::from("db-2"), policy, Wall(0));
+    (state["seq"], state["phase"], state["rollout"]) = (json!(4), json!("Opening"), json!(rollout));
+    let mut newer = with_state("8", &state);
+    newer["status"]["updateRevision"] = json!("db-2");
+    let (server, metrics) = (Refusing { shown: Some(newer), ..Refusing::default() }, Metrics::default());
+    let guards = Guards::default();
+    let list = json!({
+        "metadata": {
+            "name": "siskin-guard-db", "namespace": "payments", "resourceVersion": "9",
+            "labels": { "siskin.dev/guard": "true" },
+        },
+        "data": { "workload": "db", "allowed": "db-1,db-2" },
+    });
+    guards.see(None, Change::All(vec![serde_json::from_value(list).unwrap()]));
+    let (context, _stopping) = context(&server, &metrics, Some(guards));
+    let (_inbox, seen) = watch::channel(Arc::new(old));
+    let working = tokio::spawn(Driver::new(Arc::new(context), key(), seen).run());
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    let patched = server.patched.lock().unwrap().clone();
+    assert!(!patched.iter().any(|path| path.contains("configmaps")), "{patched:?}");
+    working.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_left_is_told() {
+    let (server, metrics) = (Refusing::default(), Metrics::default());
+    let (context, _stopping) = context(&server, &metrics, None);
+    let context = Context { left_lists: [key()].into(), ..context };
+    let (_inbox, seen) = watch::channel(Arc::new(managed()));
+    let working = tokio::spawn(Driver::new(Arc::new(context), key(), seen).run());
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    let events = server.events.lock().unwrap().clone();
+    let told = events.iter().filter(|event| event["reason"] == "GuardListLeft").collect::<Vec<_>>();
+    assert!(told.len() == 1 && told[0]["note"].as_str().unwrap().contains("siskin-guard-db"), "{events:?}");
+    working.abort();
 }
