@@ -11,6 +11,7 @@ mod request;
 mod snapshot;
 mod store;
 mod trace;
+mod traffic;
 mod writes;
 
 #[cfg(test)]
@@ -55,6 +56,8 @@ pub struct Cluster {
     /// Failed passes in a row, by StatefulSet.
     failures: BTreeMap<Name, u32>,
     refusals: BTreeMap<Name, Vec<String>>,
+    /// Who wrote `spec.replicas` last, by StatefulSet.
+    scaled_by: BTreeMap<Name, Actor>,
     trace: Vec<Write>,
     admission: Arc<dyn Admission>,
     faults: Faults,
@@ -107,6 +110,7 @@ impl Cluster {
             slices: Store::default(),
             failures: BTreeMap::new(),
             refusals: BTreeMap::new(),
+            scaled_by: BTreeMap::new(),
             trace: Vec::new(),
             admission: Arc::new(AdmitAll),
             faults: Faults::default(),
@@ -120,6 +124,7 @@ impl Cluster {
 
     /// Says how an image behaves; without a word, like the default one. Running processes change at once.
     pub fn behave(&mut self, image: &str, behaviour: Behaviour) {
+        self.send_traffic();
         self.nodes.behave(image, behaviour);
         let pods: Vec<Name> = self.pods.iter().map(|pod| pod.metadata.name.clone()).collect();
         for pod in pods {
@@ -136,6 +141,7 @@ impl Cluster {
     /// at once.
     pub fn change_faults(&mut self, change: impl FnOnce(&mut Faults)) {
         let stopped = self.faults.controller_stopped;
+        self.send_traffic();
         change(&mut self.faults);
         let pods = self.pods.iter().map(|pod| Task::Kubelet(pod.metadata.name.clone()));
         let sets = self.sets.iter().map(|set| Task::StatefulSet(set.metadata.name.clone()));
@@ -167,6 +173,11 @@ impl Cluster {
         self.refusals.get(set).map_or(&[], Vec::as_slice)
     }
 
+    /// Who last changed `spec.replicas` of a StatefulSet, as managedFields tell it.
+    pub fn scaled_by(&self, set: &str) -> Option<&Actor> {
+        self.scaled_by.get(set)
+    }
+
     /// When something happens next by itself.
     pub fn next(&self) -> Option<Millis> {
         self.queue.next()
@@ -182,7 +193,8 @@ impl Cluster {
             Task::Claims => self.sync_claims(),
             Task::Endpoints(name) => self.sync_endpoints(&name),
             Task::Garbage => self.sync_garbage(),
-            Task::Traffic => self.send_traffic(),
+            Task::Route(name) => self.route(&name),
+            Task::Traffic => self.tick_traffic(),
         }
         true
     }

@@ -10,19 +10,17 @@ use crate::{
     model::{
         application::{Behaviour, Counters, Health, Service},
         kubelet::{self, Action, Memory},
-        traffic::{Clients, Target},
+        traffic::Clients,
     },
-    object::{ClaimPhase, Name, Pod, Uid},
+    object::{ClaimPhase, Endpoint, Name, Pod, Uid},
 };
 
 const KUBELET: &str = "kubelet";
-/// How often the clients send.
-const TICK: Millis = 1_000;
 
 /// All that isn't in the API server.
 #[derive(Clone, Debug)]
 pub struct Nodes {
-    chance: Chance,
+    pub chance: Chance,
     behaviours: BTreeMap<Name, Behaviour>,
     usual: Behaviour,
     memories: BTreeMap<Uid, Memory>,
@@ -31,7 +29,10 @@ pub struct Nodes {
     /// Visits on each claim's volume.
     data: BTreeMap<Uid, u64>,
     pub clients: Vec<Clients>,
-    sent_until: Millis,
+    /// By Service: the endpoints that requests are sent to.
+    pub routes: BTreeMap<Name, Vec<Endpoint>>,
+    /// Requests are sent up to this moment.
+    pub sent_until: Millis,
 }
 
 /// What a probe of a pod finds.
@@ -69,12 +70,18 @@ impl Nodes {
             processes: BTreeMap::new(),
             data: BTreeMap::new(),
             clients: Vec::new(),
+            routes: BTreeMap::new(),
             sent_until: 0,
         }
     }
 
     pub fn behave(&mut self, image: &str, behaviour: Behaviour) {
         self.behaviours.insert(image.into(), behaviour);
+    }
+
+    pub fn forget_pod(&mut self, pod: Uid) {
+        self.memories.remove(&pod);
+        self.processes.remove(&pod);
     }
 
     pub fn forget_data(&mut self, claim: Uid) {
@@ -85,18 +92,33 @@ impl Nodes {
         self.behaviours.get(image).unwrap_or(&self.usual)
     }
 
-    /// How the process of a pod serves; `None`: nothing answers.
-    fn serving(&self, pod: &Pod, now: Millis) -> Option<(Millis, Service)> {
+    /// When the process of a pod started, and how it serves; `None`: nothing answers.
+    pub fn serving(&self, pod: &Pod, at: Millis) -> Option<(Millis, Service)> {
         let process =
-            self.memories.get(&pod.metadata.uid)?.process(now).filter(|process| !process.stopping)?;
-        let age = now.saturating_sub(process.since);
+            self.memories.get(&pod.metadata.uid)?.process(at).filter(|process| !process.stopping)?;
+        let age = at.saturating_sub(process.since);
         Some((process.since, self.behaviour(pod.template.image()).at(age)?))
+    }
+
+    /// What the process of a pod that started then has counted.
+    pub fn counters(&mut self, pod: Uid, since: Millis) -> (&mut Counters, &mut Chance) {
+        let (counted_since, counters) = self.processes.entry(pod).or_default();
+        if *counted_since != since {
+            (*counted_since, *counters) = (since, Counters::default());
+        }
+        (counters, &mut self.chance)
+    }
+
+    /// Adds visits to a claim's volume.
+    pub fn visit(&mut self, claim: Uid, visits: u64) {
+        *self.data.entry(claim).or_default() += visits;
     }
 }
 
 impl Cluster {
     /// Asks a pod, as a probe would; `None`: no such pod, or nothing answers there.
-    pub fn ask(&self, pod: &str) -> Option<Reading> {
+    pub fn ask(&mut self, pod: &str) -> Option<Reading> {
+        self.send_traffic();
         let pod = self.pods.get(pod).filter(|pod| !self.faults.silent.contains(&pod.metadata.uid))?;
         let (since, service) = self.nodes.serving(pod, self.now)?;
         let counted =
@@ -107,11 +129,6 @@ impl Cluster {
             visits: self.visits(pod),
             memory: self.nodes.behaviour(pod.template.image()).memory_at(self.now.saturating_sub(since)),
         })
-    }
-
-    /// Clients and what they have met.
-    pub fn clients(&self) -> &[Clients] {
-        &self.nodes.clients
     }
 
     /// Lets a pod's process end, as by a signal from outside.
@@ -126,6 +143,7 @@ impl Cluster {
     }
 
     fn upset(&mut self, pod: &str, change: impl FnOnce(Memory) -> Memory) -> Result<(), Refused> {
+        self.send_traffic();
         let pod = self.read::<Pod>(pod, Precondition::NONE)?;
         let memory = self.nodes.memories.remove(&pod.metadata.uid).unwrap_or_default();
         self.nodes.memories.insert(pod.metadata.uid, change(memory));
@@ -134,6 +152,7 @@ impl Cluster {
     }
 
     pub(super) fn sync_kubelet(&mut self, name: &Name) {
+        self.send_traffic();
         let Some(pod) = self.pods.get(name).cloned() else { return };
         let uid = pod.metadata.uid;
         if self.faults.silent.contains(&uid) {
@@ -160,8 +179,6 @@ impl Cluster {
                 self.put(KUBELET, Verb::UpdateStatus, pod);
             }
             Some(Action::Remove) => {
-                self.nodes.memories.remove(&uid);
-                self.nodes.processes.remove(&uid);
                 self.remove::<Pod>(KUBELET, name);
             }
             None => {}
@@ -169,66 +186,6 @@ impl Cluster {
         if let Some(wake) = turn.wake {
             self.queue.ask(Task::Kubelet(name.clone()), wake);
         }
-    }
-
-    pub(super) fn begin_traffic(&mut self) {
-        if self.nodes.clients.len() == 1 {
-            self.nodes.sent_until = self.now;
-        }
-        self.queue.ask(Task::Traffic, self.now + TICK);
-    }
-
-    /// The requests of the last tick, as the cluster is now.
-    pub(super) fn send_traffic(&mut self) {
-        let length = self.now.saturating_sub(self.nodes.sent_until);
-        self.nodes.sent_until = self.now;
-        let mut clients = std::mem::take(&mut self.nodes.clients);
-        for clients in &mut clients {
-            let targets = self.targets(&clients.service);
-            for load in clients.tick(length, &targets, &mut self.nodes.chance) {
-                clients.failed += self.serve(load.uid, load.requests, &load.service);
-            }
-        }
-        self.nodes.clients = clients;
-        self.queue.ask(Task::Traffic, self.now + TICK);
-    }
-
-    fn targets(&self, service: &Name) -> Vec<Target> {
-        let endpoints = self.slices.get(service).map_or(&[][..], |slice| &slice.endpoints);
-        let ready = endpoints.iter().filter(|endpoint| endpoint.ready);
-        let target = |uid: Uid, pod: Option<&Pod>| {
-            let serving = pod.filter(|pod| pod.metadata.uid == uid && !self.faults.silent.contains(&uid));
-            Target {
-                uid,
-                service: serving
-                    .and_then(|pod| self.nodes.serving(pod, self.now))
-                    .map(|(_, service)| service),
-            }
-        };
-        ready.map(|endpoint| target(endpoint.uid, self.pods.get(&endpoint.pod).map(|pod| &**pod))).collect()
-    }
-
-    /// Lets a pod's process serve requests. Returns how many failed.
-    fn serve(&mut self, pod: Uid, requests: u64, service: &Service) -> u64 {
-        let Some(process) = self.nodes.memories.get(&pod).and_then(|memory| memory.process(self.now)) else {
-            return 0;
-        };
-        let entry = self.nodes.processes.entry(pod).or_insert((process.since, Counters::default()));
-        if entry.0 != process.since {
-            *entry = (process.since, Counters::default());
-        }
-        let failed_before = entry.1.failed;
-        entry.1.serve(requests, service, &mut self.nodes.chance);
-        let failed = entry.1.failed - failed_before;
-        if let Some(claim) = self.volume(pod) {
-            *self.nodes.data.entry(claim).or_default() += requests - failed;
-        }
-        failed
-    }
-
-    fn volume(&self, pod: Uid) -> Option<Uid> {
-        let pod = self.pods.iter().find(|candidate| candidate.metadata.uid == pod)?;
-        Some(self.claims.get(pod.claims.first()?)?.metadata.uid)
     }
 
     fn visits(&self, pod: &Pod) -> u64 {

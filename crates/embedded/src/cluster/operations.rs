@@ -3,7 +3,7 @@
 use super::{Cluster, Precondition, Refused, trace::Verb, writes::Stored};
 use crate::{
     Millis,
-    model::{garbage, traffic::Clients},
+    model::garbage,
     object::{
         Claim, ControllerRevision, Deletion, Labels, Metadata, Name, Pod, Service, StatefulSet,
         StatefulSetSpec, StatefulSetStatus, Template, Uid, UpdateStrategy,
@@ -38,7 +38,10 @@ impl Cluster {
         set.status = StatefulSetStatus::default();
         let admission = self.admission.clone();
         admission.statefulset(user, None, &mut set).map_err(Refused::Forbidden)?;
-        self.create(user, set)
+        let name = set.metadata.name.clone();
+        let uid = self.create(user, set)?;
+        self.scaled_by.insert(name, user.into());
+        Ok(uid)
     }
 
     /// Changes a StatefulSet's spec, labels and annotations in one write. Changes of its status, and of metadata
@@ -63,6 +66,9 @@ impl Cluster {
         }
         validate(&old.spec, &new.spec)?;
         new.metadata.generation += i64::from(new.spec != old.spec);
+        if new.spec.replicas != old.spec.replicas {
+            self.scaled_by.insert(name.into(), user.into());
+        }
         self.put(user, Verb::Update, new);
         Ok(())
     }
@@ -147,6 +153,7 @@ impl Cluster {
         precondition: Precondition,
         grace: Option<Millis>,
     ) -> Result<(), Refused> {
+        self.send_traffic();
         let pod = self.read::<Pod>(name, precondition)?;
         // A pod that no node has taken has nothing to end.
         let begun = pod.status.has_ip || pod.status.container.is_some();
@@ -212,12 +219,6 @@ impl Cluster {
             self.put(user, Verb::Update, new);
         }
         Ok(())
-    }
-
-    /// Sends requests through a Service from now on.
-    pub fn open_traffic(&mut self, clients: Clients) {
-        self.nodes.clients.push(clients);
-        self.begin_traffic();
     }
 
     /// Reads an object to write it.

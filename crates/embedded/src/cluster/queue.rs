@@ -17,6 +17,8 @@ pub enum Task {
     Endpoints(Name),
     /// The garbage collector.
     Garbage,
+    /// The way of requests through the Service of this name.
+    Route(Name),
     /// The clients send.
     Traffic,
 }

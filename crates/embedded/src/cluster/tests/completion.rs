@@ -130,6 +130,34 @@ fn rolling_update_written_back_at_zero_forgets() {
     assert_eq!(world.revisions(), "v2 > v2");
 }
 
+// [V 1, mitigation b and b']
+#[test]
+fn a_scale_up_under_on_delete_is_taken_back_if_it_is_seen_before_all_pods_are_ready() {
+    for (mut world, in_time) in both().into_iter().flat_map(|world| {
+        let copy = World { cluster: world.cluster.clone() };
+        [(world, true), (copy, false)]
+    }) {
+        world.park().image("v2").settle();
+        let down = |set: &mut StatefulSet| {
+            set.spec.replicas = 0;
+            set.spec.update_strategy = UpdateStrategy::OnDelete;
+        };
+        world.change(down).unwrap();
+        world.settle().scale(3).pass(if in_time { 200 } else { 30_000 });
+        world.park();
+        if in_time {
+            let pods: Vec<Name> = world.cluster.pods().iter().map(|pod| pod.metadata.name.clone()).collect();
+            for pod in pods {
+                world.delete(&pod);
+            }
+            world.settle();
+            assert_eq!((&*world.pods(), &*world.revisions()), ("0:v1 1:v1 2:v1", "v1 > v2"));
+        } else {
+            assert_eq!(world.settle().revisions(), "v2 > v2");
+        }
+    }
+}
+
 // [V 1]
 #[test]
 fn a_person_who_patches_the_status_at_zero_is_overruled() {

@@ -16,7 +16,8 @@ fn busy(seed: u64) -> String {
     cluster.set_template(USER, "db", template("v2")).unwrap();
     cluster.run_for(120_000);
     let trace: Vec<String> = cluster.trace().iter().map(ToString::to_string).collect();
-    format!("{}\n{:?}\n{:?}", trace.join("\n"), cluster.clients(), cluster.ask("db-0"))
+    let reading = cluster.ask("db-0");
+    format!("{}\n{:?}\n{reading:?}", trace.join("\n"), cluster.clients())
 }
 
 #[test]
@@ -122,4 +123,12 @@ fn nothing_is_written_at_rest() {
         assert_eq!(world.cluster.version(), version);
         assert_eq!(world.cluster.next(), None);
     }
+}
+
+#[test]
+fn who_scaled_last_is_known_and_a_write_of_the_same_number_is_none() {
+    let mut world = parallel();
+    world.cluster.set_replicas("autoscaler", "db", 4).unwrap();
+    world.scale(4);
+    assert_eq!(world.cluster.scaled_by("db").map(|actor| &**actor), Some("autoscaler"));
 }

@@ -187,3 +187,46 @@ fn updates_are_serial_in_both_policies() {
         assert_eq!((most, &*world.pods()), (1, "0:v2 1:v2 2:v2"));
     }
 }
+
+// [V 4]: OrderedReady with a broken v3: only the highest surge pod is replaced, the other stays v2.
+#[test]
+fn a_broken_third_template_replaces_the_highest_surge_pod_only() {
+    let mut world = ordered();
+    world.partition(3).image("v2").scale(5).settle();
+    world.image("bad").settle();
+    assert_eq!(world.pods(), "0:v1 1:v1 2:v1 3:v2 4:bad!");
+}
+
+// [V 5]
+#[test]
+fn replicas_given_back_before_the_partition_leave_an_update_that_completes_later() {
+    for mut world in both() {
+        world.partition(3).image("v2").scale(5).settle();
+        world.partition(2).settle().scale(3).settle();
+        assert_eq!((&*world.pods(), &*world.revisions()), ("0:v1 1:v1 2:v2", "v1 > v2"));
+        world.partition(0).settle();
+        assert_eq!((&*world.pods(), &*world.revisions()), ("0:v2 1:v2 2:v2", "v2 > v2"));
+    }
+}
+
+// [V 5]: lower the partition, then delete the pods yourself: all return at the new revision, together.
+#[test]
+fn pods_deleted_under_an_open_partition_come_back_new_together() {
+    let mut world = parallel();
+    world.park().image("v2").settle().partition(0);
+    for pod in ["db-0", "db-1", "db-2"] {
+        world.delete(pod);
+    }
+    world.pass(3_000);
+    assert_eq!(world.pods(), "0:v2 1:v2 2:v2");
+}
+
+// [V 3]: park and force delete without waiting for observedGeneration: 0 of 5 wrong.
+#[test]
+fn a_pod_deleted_right_after_parking_comes_back_stable() {
+    for mut world in both() {
+        world.image("bad").settle();
+        world.park().force_delete("db-2").settle();
+        assert_eq!(world.pods(), "0:v1 1:v1 2:v1");
+    }
+}
