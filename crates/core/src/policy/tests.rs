@@ -277,7 +277,7 @@ fn a_policy_from_an_edited_state_is_held_against_the_schema() {
 #[test]
 fn what_is_rarely_meant_is_warned_of() {
     let policy = parsed(
-        "  strategy: { type: Canary, canary: { placement: { type: Surge }, steps: [{ name: a, exposure: 1, approval: {} }] } }
+        "  strategy: { type: Canary, canary: { placement: { type: Surge }, steps: [{ name: a, exposure: 1, approval: {} }], remainder: { approval: {} } } }
   checks:
   - { name: e, mode: Observe, scrape: { port: 80, ratio: { bad: e, total: t } }, compare: { maxRatio: 2, warmUp: 0s } }
   outcome: { onNoData: RollBack, afterCompletion: Undo, onForgotten: Restore }
@@ -290,6 +290,7 @@ fn what_is_rarely_meant_is_warned_of() {
         [
             "spec.strategy.canary.placement",
             "spec.strategy.canary.steps[0].approval",
+            "spec.strategy.canary.remainder.approval",
             "spec.checks",
             "spec.checks[0].compare.warmUp",
             "spec.outcome.onNoData",

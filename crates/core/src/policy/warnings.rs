@@ -19,12 +19,15 @@ pub fn warnings(policy: &Policy) -> Vec<String> {
             placement(&canary.placement).map(|text| format!("spec.strategy.canary.placement: {text}")),
         );
         for (index, step) in canary.steps.iter().enumerate().filter(|(_, step)| step.approval) {
-            warnings.push(format!(
-                "spec.strategy.canary.steps[{index}].approval: without the admission policy siskin-guard (deploy/admission/guards) \
-                 whoever may annotate the workload may approve step `{}`; with it only who has the right to",
-                step.name
-            ));
+            warnings.push(approval(&format!("canary.steps[{index}]"), &format!("step `{}`", step.name)));
         }
+    }
+    let (path, batches) = match &policy.strategy {
+        Strategy::Canary(canary) => ("canary.remainder", &canary.remainder),
+        Strategy::RollingUpdate(batches) => ("rollingUpdate", batches),
+    };
+    if batches.approval {
+        warnings.push(approval(path, "the last batch"));
     }
     if policy.checks.is_empty() {
         warnings.push("spec.checks: there are none, so only the readiness of pods is judged".to_owned());
@@ -88,6 +91,13 @@ fn source(query: &Query, pod_labels: bool) -> Option<&'static str> {
             Some("names neither `canary.pods` nor `canary.revision`, so it also judges what isn't the canary")
         }
     }
+}
+
+fn approval(path: &str, gate: &str) -> String {
+    format!(
+        "spec.strategy.{path}.approval: without the admission policy siskin-guard (deploy/admission/guards) \
+         whoever may annotate the workload may approve {gate}; with it only who has the right to"
+    )
 }
 
 fn placement(placement: &Placement) -> Option<&'static str> {
