@@ -225,7 +225,8 @@ impl Turn<'_> {
             // over with it.
             let own = |pause: &Pause| pause.reason != PauseReason::Requested;
             let pause = self.record_mut().pause.take_if(|pause| own(pause));
-            if self.may_start().is_some() {
+            let rejected = self.is_rejected(update);
+            if !rejected && self.may_start().is_some() {
                 self.annotations.extend(pause.map(|_| (PAUSED.to_owned(), None)));
                 self.close_rollout(&why, self.now.wall);
                 self.start(update);
@@ -234,6 +235,9 @@ impl Turn<'_> {
                 self.close_rollout(&why, self.now.wall);
             } else {
                 self.report_what_stands_against_rollouts();
+                if rejected {
+                    self.report_rejected(update);
+                }
                 if pause.is_some() {
                     self.record_mut().pause = pause;
                 }
@@ -242,6 +246,15 @@ impl Turn<'_> {
             self.go_back(Cause::Superseded, why);
             self.walk_back();
         }
+    }
+
+    /// There is no rest to wait for another template in: Kubernetes has completed, so the pods stay on the canary revision.
+    fn report_rejected(&mut self, update: &Revision) {
+        let canary = &self.rollout().canary;
+        let detail = format!(
+            "{update} was rolled back before and is not tried again, and pods stay on {canary}, which Kubernetes has completed: write another template, or `siskin undo` brings the stable one back"
+        );
+        self.report("RevisionRejected", detail);
     }
 
     /// True if a deadline passed and was acted on.

@@ -129,3 +129,24 @@ fn what_keeps_a_newer_template_from_following_a_completed_one_is_reported() {
     limited.until_promoted();
     assert_eq!((limited.pods(), limited.problem), (vec!["v3".to_owned()], None));
 }
+
+#[test]
+fn a_rejected_template_that_follows_a_completed_one_is_not_tried_again() {
+    let mut world = World::at_rest(1, canary(Placement::InPlace, &[(100, 60)]));
+    world.hold = true;
+    world.failing.insert("v2".to_owned());
+    world.release("v2");
+    world.until("rejected", |world| world.told("RolledBack"));
+    world.hold = false;
+    world.release("v3");
+    world.until("completed natively", |world| {
+        world.sts.current_revision.as_ref().is_some_and(|current| current.0 == "db-v3")
+    });
+    world.release("v2");
+    world.run(90);
+    assert_eq!((world.count("RolloutStarted"), world.problem), (2, Some("RevisionRejected")));
+    assert_eq!(world.pods(), ["v3"]);
+    world.release("v4");
+    world.until_promoted();
+    assert_eq!(world.pods(), ["v4"]);
+}
