@@ -89,7 +89,8 @@ impl Turn<'_> {
 
     /// Looks at the pods of a workload that was just parked: adopts, waits for a first install, or stops.
     pub(super) fn look(&mut self) {
-        if !self.need_detail() || self.waits_for_a_person() {
+        // The pods that an object from before has left are the new one's own when its controller has come by.
+        if !self.need_detail() || !self.observed() || self.waits_for_a_person() {
             return;
         }
         if self.record().stable.is_some() {
@@ -113,7 +114,20 @@ impl Turn<'_> {
             }
             return;
         }
-        if revisions.len() > 1 {
+        if self.is_mixed() {
+            return;
+        }
+        if !self.adopt_if_ready() {
+            self.record_mut().phase = Phase::Installing;
+            self.install();
+        }
+    }
+
+    /// Pauses if pods run several revisions.
+    fn is_mixed(&mut self) -> bool {
+        let revisions = self.revisions_on_pods();
+        let mixed = revisions.len() > 1;
+        if mixed {
             self.listen_for_promote();
             self.pause(
                 PauseReason::MixedRevisions,
@@ -122,12 +136,8 @@ impl Turn<'_> {
                     list(&revisions)
                 ),
             );
-            return;
         }
-        if !self.adopt_if_ready() {
-            self.record_mut().phase = Phase::Installing;
-            self.install();
-        }
+        mixed
     }
 
     /// A pause that only a person's command or resume ends.

@@ -34,7 +34,12 @@ impl World {
     pub fn facts(&self) -> Facts {
         let policy = if self.annotation("policy").is_some() { self.policy.clone() } else { PolicyFact::None };
         let detail = self.observe.detail.then(|| Detail {
-            pods: self.pods.iter().map(|sim| sim.pod.clone()).collect(),
+            // Those of an object from before are the new one's own when its controller has come by.
+            pods: if self.sts.observed_generation == 0 {
+                Vec::new()
+            } else {
+                self.pods.iter().map(|sim| sim.pod.clone()).collect()
+            },
             revisions: self.revisions.clone(),
             claims: self.claims.clone(),
             claims_read: Some(self.wall()),
