@@ -282,7 +282,8 @@ pub const ALL: &[Scenario] = &[
     scenario!(
         "forgotten-recreated-guarded",
         forgotten::recreated_guarded,
-        "the same with hold and pod guard: no pod starts"
+        "the same with hold and pod guard: no pod starts",
+        Ci
     ),
     scenario!(
         "forgotten-recreated-restored",
@@ -305,7 +306,8 @@ pub const ALL: &[Scenario] = &[
     scenario!(
         "config-changed-paused",
         configuration::in_rollout_paused,
-        "a Secret changes in the middle, and the policy wants to be asked"
+        "a Secret changes in the middle, and the policy wants to be asked",
+        Ci
     ),
     scenario!(
         "config-changed-at-rest",
@@ -338,7 +340,12 @@ pub const ALL: &[Scenario] = &[
         "Siskin installed for one namespace, with a Role only",
         Alone
     ),
-    scenario!("adopt", adopting::adopt, "adopted by the command line, after it said what stands against it"),
+    scenario!(
+        "adopt",
+        adopting::adopt,
+        "adopted by the command line, after it said what stands against it",
+        Ci
+    ),
     scenario!(
         "adopt-obstacles",
         adopting::obstacles,
@@ -360,7 +367,8 @@ pub const ALL: &[Scenario] = &[
     scenario!(
         "quota",
         refused::quota,
-        "a quota that refuses the extra pod: the same rollout goes on in place"
+        "a quota that refuses the extra pod: the same rollout goes on in place",
+        Ci
     ),
     scenario!("quota-pause", refused::quota_pause, "the same where a person is asked, who raises the quota"),
     scenario!(
@@ -378,7 +386,7 @@ pub const ALL: &[Scenario] = &[
         Alone
     ),
     scenario!("prometheus-promote", sources::promote, "Prometheus says that a version is good", Prometheus),
-    scenario!("prometheus-back", sources::back, "rolled back by what Prometheus says", Prometheus),
+    scenario!("prometheus-back", sources::back, "rolled back by what Prometheus says", Ci, Prometheus),
     scenario!(
         "prometheus-down",
         sources::down,
