@@ -78,9 +78,10 @@ impl History {
 
     fn push(&mut self, entry: Entry) {
         self.entries.push_back(entry);
-        if let Some(excess) = self.entries.len().checked_sub(KEPT).filter(|excess| *excess > 0) {
-            let until = self.entries.get(excess - 1).map_or(0, |entry| entry.version);
-            self.compact(until);
+        if self.entries.len() > KEPT
+            && let Some(oldest) = self.entries.pop_front()
+        {
+            self.forgotten = oldest.version;
         }
     }
 

@@ -161,7 +161,14 @@ impl Store {
         let mut last = Value::clone(&before);
         value::set(&mut last, &["metadata"], "resourceVersion", self.version.to_string());
         let last = Arc::new(last);
+        let namespace = Target::new(kinds::NAMESPACE, "", &key.namespace).key();
         self.history.gone(self.version, key, before, last.clone());
+        // A namespace that is to end does so with its last object.
+        let ends = |space: &Arc<Value>| value::text(space, &["status", "phase"]) == "Terminating";
+        let is_empty = !self.objects.keys().any(|key| key.namespace == namespace.name);
+        if is_empty && self.objects.get(&namespace).is_some_and(ends) {
+            self.drop_object(namespace);
+        }
         Some(last)
     }
 

@@ -249,6 +249,8 @@ fn a_namespace_that_ends_takes_nothing_new() {
         store.create(CONFIG_MAP, "shop", json!({ "metadata": { "name": "b" } }), &by("x")).unwrap_err();
     assert_eq!(refusal.code, 403);
     assert!(refusal.message.contains("because it is being terminated"), "{refusal}");
+    store.delete(&Target::new(CONFIG_MAP, "shop", "a"), &DeleteOptions::default(), &by("x")).unwrap();
+    assert_eq!(store.get(&Target::new(NAMESPACE, "", "shop")).unwrap_err().code, 404);
 }
 
 #[test]

@@ -107,7 +107,7 @@ pub fn written(live: Option<&Value>, new: &mut Value, by: Written<'_>, api_versi
     if by.applied {
         return;
     }
-    let mut entries = if is_reset(new) { Vec::new() } else { entries(live.unwrap_or(&Value::Null)) };
+    let mut entries = before(live.unwrap_or(&Value::Null), new, by);
     let Changes { written, removed } = compare::changes(&owned(live.unwrap_or(&json!({}))), &owned(new));
     if written.is_empty() && removed.is_empty() {
         write(new, entries);
@@ -123,6 +123,16 @@ pub fn written(live: Option<&Value>, new: &mut Value, by: Written<'_>, api_versi
     }
     entries.push(own);
     write(new, entries);
+}
+
+/// The managers before this write: the live object's, unless the writer says others. A subresource's writer can't.
+fn before(live: &Value, new: &Value, by: Written<'_>) -> Vec<Entry> {
+    match entries(new) {
+        _ if by.subresource.is_some() => entries(live),
+        _ if is_reset(new) => Vec::new(),
+        said if said.is_empty() => entries(live),
+        said => said,
+    }
 }
 
 /// Somebody empties `managedFields` to begin anew.

@@ -142,6 +142,18 @@ fn applying_the_same_again_changes_nothing() {
 }
 
 #[test]
+fn a_writer_may_hand_fields_from_one_manager_to_another() {
+    let live = updated(None, json!({ "spec": { "replicas": 3 } }), "kubectl-client-side-apply");
+    let mut new = live.clone();
+    new["metadata"]["managedFields"][0]["manager"] = json!("kubectl");
+    new["metadata"]["managedFields"][0]["operation"] = json!("Apply");
+    let handed = updated(Some(&live), new, "kubectl");
+    assert_eq!(handed["metadata"]["managedFields"].as_array().unwrap().len(), 1);
+    let dropped = apply(&handed, json!({ "spec": {} }), "kubectl", false).unwrap();
+    assert_eq!(dropped["spec"], json!({}));
+}
+
+#[test]
 fn emptied_managed_fields_begin_anew() {
     let live = updated(None, json!({ "spec": { "replicas": 3 } }), "siskin");
     let mut new = live.clone();
