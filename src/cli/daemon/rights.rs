@@ -105,7 +105,8 @@ pub fn needs(
     let wanted = [
         (Need::Watch, true),
         (Need::Enforce, enforces),
-        (Need::PodGuard, enforces && guards),
+        // It decides nothing before it has listed them, not even what to observe.
+        (Need::PodGuard, guards),
         (Need::Labels, enforces && labels),
         (Need::Claims, enforces && discards),
         (Need::Configuration, enforces && watches),
@@ -250,6 +251,6 @@ mod tests {
         assert_eq!(needed(surge, false, &plain), [Watch, Enforce]);
         let labels = "strategy: { type: Canary }, podLabels: true";
         assert_eq!(needed(labels, true, &more), [Watch, Enforce, PodGuard, Labels, Config]);
-        assert_eq!(needed(&format!("mode: Observe, {labels}"), true, &more), [Watch]);
+        assert_eq!(needed(&format!("mode: Observe, {labels}"), true, &more), [Watch, PodGuard]);
     }
 }
