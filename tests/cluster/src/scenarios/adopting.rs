@@ -101,9 +101,8 @@ pub async fn obstacles(world: &mut World) -> Result<(), Failure> {
         set.in_phase("Baking") && set.ready_on("v2") == 1 && set.replicas() == 4 && set.claim_uid(3) != first
     })
     .await?;
-    db.annotate("promote", Some(&db.canary()?)).await?;
-    db.ends_on("v2");
-    db.until_at_rest_on("v2", 90).await.map(drop)
+    db.annotate("abort", Some(&db.rollout()?)).await?;
+    db.until_at_rest_on("v1", 60).await.map(drop)
 }
 
 /// The workload as Git has it: without a readiness probe, its extra claims deleted by Kubernetes, and more.
