@@ -1,6 +1,6 @@
 //! Doing what the controllers want.
 
-use super::{Cluster, Precondition, Refused, queue::Task, trace::Verb};
+use super::{Cluster, Precondition, Refusal, Refused, queue::Task, trace::Verb};
 use crate::{
     model::{
         claims, endpoints, garbage,
@@ -121,10 +121,11 @@ impl Cluster {
     }
 
     fn note_refusal(&mut self, set: &Name, refused: &Refused) {
-        let messages = self.refusals.entry(set.clone()).or_default();
-        let message = refused.to_string();
-        if !messages.contains(&message) {
-            messages.push(message);
+        let (at, message) = (self.now, refused.to_string());
+        let refusals = self.refusals.entry(set.clone()).or_default();
+        match refusals.iter_mut().find(|refusal| refusal.message == message) {
+            Some(refusal) => refusal.at = at,
+            None => refusals.push(Refusal { at, message }),
         }
     }
 

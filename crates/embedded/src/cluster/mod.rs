@@ -55,12 +55,21 @@ pub struct Cluster {
     nodes: Nodes,
     /// Failed passes in a row, by StatefulSet.
     failures: BTreeMap<Name, u32>,
-    refusals: BTreeMap<Name, Vec<String>>,
+    refusals: BTreeMap<Name, Vec<Refusal>>,
     /// Who wrote `spec.replicas` last, by StatefulSet.
     scaled_by: BTreeMap<Name, Actor>,
     trace: Vec<Write>,
     admission: Arc<dyn Admission>,
     faults: Faults,
+}
+
+/// An Event `FailedCreate`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// When it happened last.
+    pub at: Millis,
+    /// What was refused, and why.
+    pub message: String,
 }
 
 /// What is wrong with a cluster.
@@ -72,7 +81,8 @@ pub struct Faults {
     pub unschedulable: Option<Name>,
     /// A quota of pods; one more is refused.
     pub pod_quota: Option<usize>,
-    /// Pods whose node is silent: nothing happens to them any more.
+    /// Pods whose node is silent: nothing happens to them any more, and nothing answers there. They stay Ready, which
+    /// Kubernetes takes from them after 40 s.
     pub silent: BTreeSet<Uid>,
     /// The StatefulSet controller doesn't run.
     pub controller_stopped: bool,
@@ -167,9 +177,8 @@ impl Cluster {
         &self.trace
     }
 
-    /// Why the controller last could not make pods of a StatefulSet: the messages of its Events `FailedCreate`, each
-    /// once.
-    pub fn refusals(&self, set: &str) -> &[String] {
+    /// Why the controller could not make pods of a StatefulSet: its Events `FailedCreate`, one for each message.
+    pub fn refusals(&self, set: &str) -> &[Refusal] {
         self.refusals.get(set).map_or(&[], Vec::as_slice)
     }
 

@@ -79,7 +79,7 @@ fn a_claim_deleted_under_a_running_pod_stays_until_the_pod_is_gone_and_a_new_pod
     world.scale(3).pass(500);
     // The pod goes at once, its claim a moment later.
     world.force_delete("db-3").scale(4).pass(20);
-    assert_eq!(world.cluster.refusals("db"), ["forbidden: pvc data-db-3 is being deleted"]);
+    assert_eq!(world.refusals(), ["forbidden: pvc data-db-3 is being deleted"]);
     world.settle();
     assert_ne!(uid(&world, "data-db-3"), claim);
     assert_eq!(world.pods(), "0:v1 1:v1 2:v1 3:v1");

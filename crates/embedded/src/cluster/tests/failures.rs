@@ -126,7 +126,7 @@ fn a_quota_shows_as_no_pod_and_a_refusal() {
     world.cluster.change_faults(|faults| faults.pod_quota = Some(3));
     world.scale(4).settle();
     assert_eq!((world.set().spec.replicas, world.set().status.replicas), (4, 3));
-    assert_eq!(world.cluster.refusals("db"), ["forbidden: pods \"db-3\" is forbidden: exceeded quota"]);
+    assert_eq!(world.refusals(), ["forbidden: pods \"db-3\" is forbidden: exceeded quota"]);
     world.cluster.change_faults(|faults| faults.pod_quota = None);
     world.settle().settle();
     assert_eq!(world.pods(), "0:v1 1:v1 2:v1 3:v1");

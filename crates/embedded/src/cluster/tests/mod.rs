@@ -161,6 +161,11 @@ impl World {
         revisions.iter().map(|revision| revision.template.image().to_string()).collect::<Vec<_>>().join(" ")
     }
 
+    /// The messages of its Events `FailedCreate`.
+    fn refusals(&self) -> Vec<&str> {
+        self.cluster.refusals("db").iter().map(|refusal| &*refusal.message).collect()
+    }
+
     fn waiting(&self, pod: &str) -> Option<Name> {
         match &self.pod(pod).status.container.as_ref()?.state {
             crate::object::ContainerState::Waiting { reason } => Some(reason.clone()),

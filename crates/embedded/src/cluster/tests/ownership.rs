@@ -45,7 +45,7 @@ fn a_pod_relabelled_out_of_the_selector_is_released_and_replaced_when_it_is_gone
     world.pass(1_000);
     assert!(world.pod("db-1").metadata.owners.is_empty());
     // Its name is taken, so the wanted pod can't be made.
-    assert!(world.cluster.refusals("db")[0].contains("already exists"), "{:?}", world.cluster.refusals("db"));
+    assert!(world.refusals()[0].contains("already exists"), "{:?}", world.refusals());
     world.force_delete("db-1").settle().settle();
     assert_eq!(world.pods(), "0:v1 1:v1 2:v1");
     assert!(world.pod("db-1").metadata.controller().is_some());
