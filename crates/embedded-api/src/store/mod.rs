@@ -1,5 +1,7 @@
 //! The objects, and what the API does with them: pure, with the time as an argument.
 
+#[cfg(test)]
+mod any_body;
 mod create;
 mod defaults;
 mod delete;
@@ -165,8 +167,9 @@ impl Store {
         self.history.gone(self.version, key, before, last.clone());
         // A namespace that is to end does so with its last object.
         let ends = |space: &Arc<Value>| value::text(space, &["status", "phase"]) == "Terminating";
-        let is_empty = !self.objects.keys().any(|key| key.namespace == namespace.name);
-        if is_empty && self.objects.get(&namespace).is_some_and(ends) {
+        if self.objects.get(&namespace).is_some_and(ends)
+            && !self.objects.keys().any(|key| key.namespace == namespace.name)
+        {
             self.drop_object(namespace);
         }
         Some(last)

@@ -85,12 +85,13 @@ pub fn is_atomic(path: &[&str]) -> bool {
 
 /// Whether the object at a path is part of its parent whatever it holds, so that nobody owns it itself.
 pub fn is_always_there(path: &[&str]) -> bool {
-    matches!(path, ["metadata" | "spec" | "status"])
-        || matches!(
-            path,
-            [.., "template"] | [.., "template", "metadata" | "spec"] | ["spec", "updateStrategy"]
-        )
-        || matches!(path, [.., "resources"])
+    matches!(
+        path,
+        ["metadata" | "spec" | "status"]
+            | ["spec", "updateStrategy"]
+            | [.., "template" | "containers" | "resources"]
+            | [.., "template", "metadata" | "spec"]
+    )
 }
 
 /// The name of a list's item in `fieldsV1`.

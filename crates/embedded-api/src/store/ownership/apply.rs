@@ -25,20 +25,20 @@ pub fn applied(
 ) -> Result<Value, Refusal> {
     value::without_nulls(&mut config);
     value::remove(&mut config, &[], if by.subresource == Some("status") { "spec" } else { "status" });
-    let wanted = compare::named(&owned(&config));
+    let wanted = compare::named(&owned(&config, by));
     let mut others = entries(live);
     let own = others.iter().position(|entry| by.is(entry, api_version)).map(|own| others.remove(own));
     let mut merged = live.clone();
     merge(&mut merged, &config, &mut Vec::new());
 
-    let touched = compare::changes(&owned(live), &owned(&merged)).written;
+    let touched = compare::changes(&owned(live, by), &owned(&merged, by)).written;
     take(&mut others, &touched, force)?;
 
     let last = own.as_ref().map(|own| own.fields.clone()).unwrap_or_default();
     let kept = others.iter().fold(wanted.clone(), |kept, entry| kept.union(&entry.fields));
     prune(&mut merged, &last.without(&wanted), &kept, &mut Vec::new());
 
-    let same = last == wanted && owned(&merged) == owned(live);
+    let same = last == wanted && owned(&merged, by) == owned(live, by);
     let time = own.map(|own| own.time).filter(|_| same).unwrap_or_else(|| store::written(now));
     others.push(Entry { time, fields: wanted, ..Entry::new(by, api_version) });
     write(&mut merged, others);

@@ -40,7 +40,10 @@ pub fn named(config: &Value) -> FieldSet {
 
 fn name<'a>(value: &'a Value, path: &mut Vec<&'a str>, at: &mut Vec<String>, set: &mut FieldSet) {
     let Some(parts) = parts(value, path) else {
-        set.insert(at);
+        // An empty configuration names nothing.
+        if !at.is_empty() {
+            set.insert(at);
+        }
         return;
     };
     for (part, (field, value)) in parts {
@@ -84,7 +87,8 @@ fn compare<'a>(
         let set = if new.is_some() { &mut changes.written } else { &mut changes.removed };
         set.insert(at);
     }
-    let owned_itself = !shape::is_always_there(path) && !at.is_empty();
+    let is_item = at.last().is_some_and(|part| part.starts_with("k:"));
+    let owned_itself = !at.is_empty() && (is_item || !shape::is_always_there(path));
     match (old, new) {
         (None, Some(_)) if owned_itself && new_parts.is_some() => changes.written.insert(at),
         (Some(_), None) if owned_itself && old_parts.is_some() => changes.removed.insert(at),

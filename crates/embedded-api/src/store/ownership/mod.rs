@@ -108,7 +108,8 @@ pub fn written(live: Option<&Value>, new: &mut Value, by: Written<'_>, api_versi
         return;
     }
     let mut entries = before(live.unwrap_or(&Value::Null), new, by);
-    let Changes { written, removed } = compare::changes(&owned(live.unwrap_or(&json!({}))), &owned(new));
+    let Changes { written, removed } =
+        compare::changes(&owned(live.unwrap_or(&json!({})), by), &owned(new, by));
     if written.is_empty() && removed.is_empty() {
         write(new, entries);
         return;
@@ -174,14 +175,20 @@ const UNOWNED: [&str; 9] = [
     "managedFields",
 ];
 
-/// The object without what nobody manages.
-fn owned(object: &Value) -> Value {
+/// The object without what nobody manages, and without the status where that is written apart.
+fn owned(object: &Value, by: Written<'_>) -> Value {
     let mut object = object.clone();
     for field in ["apiVersion", "kind"] {
         value::remove(&mut object, &[], field);
     }
     for field in UNOWNED {
         value::remove(&mut object, &["metadata"], field);
+    }
+    if by.subresource.is_none() {
+        value::remove(&mut object, &[], "status");
+    }
+    if value::of(&object, &["metadata"]).as_object().is_some_and(serde_json::Map::is_empty) {
+        value::remove(&mut object, &[], "metadata");
     }
     object
 }

@@ -43,6 +43,22 @@ fn whoever_makes_an_object_manages_its_fields() {
 }
 
 #[test]
+fn what_is_always_there_is_nobody_s_and_the_status_is_written_apart() {
+    let pod = json!({ "containers": [{ "name": "a", "ports": [{ "containerPort": 80 }] }] });
+    let new = json!({ "metadata": { "name": "db" }, "spec": { "template": { "spec": pod } }, "status": { "replicas": 0 } });
+    let container = ".spec.template.spec.containers[name=\"a\"]";
+    let port = format!("{container}.ports[containerPort=80,protocol=\"TCP\"]");
+    let wanted = [
+        container.to_owned(),
+        format!("{container}.name"),
+        format!("{container}.ports"),
+        port.clone(),
+        format!("{port}.containerPort"),
+    ];
+    assert_eq!(fields(&updated(None, new, "kubectl"), "kubectl"), wanted);
+}
+
+#[test]
 fn a_merge_patch_takes_ownership_of_what_it_changes() {
     let made = updated(None, json!({ "spec": { "replicas": 1, "paused": true } }), "kubectl");
     let mut new = made.clone();
