@@ -48,6 +48,8 @@ pub async fn columns(world: &mut World) -> Result<(), Failure> {
         ("+ correcting", Protection::RECOMMENDED),
         ("+ pod guard", Protection::ALL),
     ];
+    // Also for the first column: what is installed and doesn't act there is told.
+    world.bench.policies().await?;
     for (column, protections) in columns {
         world.protect(protections).await?;
         let db = world.deploy(Visits::new("db").replicas(1)).await?;
