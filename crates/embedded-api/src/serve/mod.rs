@@ -54,8 +54,8 @@ struct Shared {
     store: Mutex<Store>,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     logs: Logs,
-    /// Raised with every use of the store, so that watches look again.
-    used: versions::Sender<u64>,
+    /// Raised with every change, so that watches look again.
+    changed: versions::Sender<u64>,
 }
 
 impl ApiServer {
@@ -65,15 +65,24 @@ impl ApiServer {
         clock: impl Fn() -> Timestamp + Send + Sync + 'static,
         logs: impl Fn(&LogsOf<'_>) -> Result<String, Refusal> + Send + Sync + 'static,
     ) -> Self {
-        let used = versions::Sender::new(0);
-        let shared = Shared { store: Mutex::new(store), clock: Box::new(clock), logs: Box::new(logs), used };
+        let changed = versions::Sender::new(store.version());
+        let shared =
+            Shared { store: Mutex::new(store), clock: Box::new(clock), logs: Box::new(logs), changed };
         Self { shared: Arc::new(shared) }
     }
 
-    /// Reads or changes the store, as controllers do; watches are told afterwards.
+    /// Reads or changes the store, as controllers do; watches are told if anything changed.
     pub fn store<T>(&self, act: impl FnOnce(&mut Store) -> T) -> T {
-        let result = act(&mut self.shared.store.lock().unwrap_or_else(PoisonError::into_inner));
-        self.shared.used.send_modify(|used| *used = used.wrapping_add(1));
+        let mut store = self.shared.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let faults = store.faults.edits();
+        let result = act(&mut store);
+        let (version, is_edited) = (store.version(), store.faults.edits() != faults);
+        drop(store);
+        self.shared.changed.send_if_modified(|last| {
+            let is_newer = version > *last;
+            *last = version.max(*last);
+            is_newer || is_edited
+        });
         result
     }
 
@@ -82,9 +91,9 @@ impl ApiServer {
         (self.shared.clock)()
     }
 
-    /// Changes whenever the store may have changed.
-    pub fn uses(&self) -> versions::Receiver<u64> {
-        self.shared.used.subscribe()
+    /// The store's version, told whenever it or a fault changes; looking at the store tells nobody.
+    pub fn changes(&self) -> versions::Receiver<u64> {
+        self.shared.changed.subscribe()
     }
 
     fn read<T>(&self, look: impl FnOnce(&Store) -> T) -> T {

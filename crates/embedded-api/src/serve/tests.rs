@@ -394,6 +394,19 @@ async fn the_writer_is_the_manager_that_is_named() {
 }
 
 #[tokio::test]
+async fn who_looks_at_the_store_wakes_nobody() {
+    let server = server();
+    let changes = server.changes();
+    let configs = configs(&server);
+    configs.list(&ListParams::default()).await.unwrap();
+    assert!(!changes.has_changed().unwrap());
+    configs.create(&PostParams::default(), &config("a")).await.unwrap();
+    assert!(changes.has_changed().unwrap());
+    let told = *changes.borrow();
+    assert_eq!(told, server.store(|store| store.version()));
+}
+
+#[tokio::test]
 async fn the_same_server_listens_on_a_socket() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

@@ -31,7 +31,7 @@ struct Watch {
     /// Changes up to here were told.
     seen: u64,
     lines: VecDeque<String>,
-    uses: versions::Receiver<u64>,
+    changes: versions::Receiver<u64>,
     bookmarks: bool,
     next_bookmark: Instant,
     ends: Instant,
@@ -56,7 +56,7 @@ impl ApiServer {
             params: params.clone(),
             seen: from.unwrap_or(0),
             lines: VecDeque::new(),
-            uses: self.uses(),
+            changes: self.changes(),
             bookmarks: params.is("allowWatchBookmarks"),
             next_bookmark: now + BOOKMARK_EVERY,
             ends: now + lasts,
@@ -96,14 +96,14 @@ impl Watch {
             if self.is_over {
                 return None;
             }
-            self.uses.mark_unchanged();
+            self.changes.mark_unchanged();
             let silent = self.catch_up();
             if !self.lines.is_empty() {
                 continue;
             }
             tokio::select! {
                 biased;
-                used = self.uses.changed() => self.is_over = used.is_err(),
+                changed = self.changes.changed() => self.is_over = changed.is_err(),
                 () = tokio::time::sleep_until(self.ends) => {
                     self.is_over = true;
                     if self.bookmarks && !silent {

@@ -79,17 +79,27 @@ pub struct Fault {
 
 /// The faults that are there, in the order in which they came; the first that fits a request has its effect.
 #[derive(Debug, Default)]
-pub struct Faults(Vec<Fault>);
+pub struct Faults {
+    all: Vec<Fault>,
+    edits: u64,
+}
 
 impl Faults {
     /// Adds a fault.
     pub fn add(&mut self, requests: Requests, times: Option<u32>, effect: Effect) {
-        self.0.push(Fault { requests, times, effect });
+        self.all.push(Fault { requests, times, effect });
+        self.edits += 1;
     }
 
     /// Lifts all faults.
     pub fn lift(&mut self) {
-        self.0.clear();
+        self.all.clear();
+        self.edits += 1;
+    }
+
+    /// How often faults were added or lifted.
+    pub(crate) fn edits(&self) -> u64 {
+        self.edits
     }
 
     /// What goes wrong with a request; it counts as once.
@@ -97,14 +107,14 @@ impl Faults {
         let hits = |fault: &Fault| {
             fault.effect != Effect::Silence && fault.times != Some(0) && fault.requests.include(request)
         };
-        let fault = self.0.iter_mut().find(|fault| hits(fault))?;
+        let fault = self.all.iter_mut().find(|fault| hits(fault))?;
         fault.times = fault.times.map(|times| times - 1);
         Some(fault.effect.clone())
     }
 
     /// Whether a watch tells nothing now.
     pub fn silence(&self, watch: &Seen<'_>) -> bool {
-        self.0.iter().any(|fault| fault.effect == Effect::Silence && fault.requests.include(watch))
+        self.all.iter().any(|fault| fault.effect == Effect::Silence && fault.requests.include(watch))
     }
 }
 
