@@ -186,6 +186,10 @@ impl Turn<'_> {
         true
     }
 
+    fn is_all_available(&self) -> bool {
+        (0..self.replicas()).all(|index| self.live_at(index).is_some_and(|pod| self.available(pod)))
+    }
+
     fn adopt(&mut self, revision: &Revision, tell: bool) {
         let record = self.record_mut();
         record.stable = Some(revision.clone());
@@ -219,6 +223,11 @@ impl Turn<'_> {
             return;
         }
         if outdated.iter().any(|pod| self.available(pod)) {
+            // It is no first install: its pods were seen late, as those that an object from before has left.
+            if self.is_all_available() && self.is_mixed() {
+                self.record_mut().phase = Phase::OptingIn;
+                return;
+            }
             self.report(
                 "InstallUnclear",
                 format!("some pods are ready and some are not, so {update} is held back until all are; `siskin promote --revision {update}` lets it in now"),

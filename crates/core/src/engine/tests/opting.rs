@@ -1,5 +1,7 @@
 //! Ways in and out at odd moments.
 
+use serde_json::json;
+
 use super::world::{World, canary, in_place};
 use crate::{facts::PARKED, policy::Placement, state::Phase};
 
@@ -64,4 +66,28 @@ fn a_workload_that_was_parked_before_stays_so_and_people_get_the_command() {
     assert_eq!(world.sts.partition, PARKED);
     let told = world.told.last().unwrap().to_string();
     assert!(told.contains("\"partition\":0") && told.contains("lets templates roll"), "{told}");
+}
+
+#[test]
+fn pods_of_several_revisions_that_were_seen_late_are_no_first_install() {
+    let mut world = World::new(3, in_place());
+    world.run(5);
+    world.set_partition(2);
+    world.release("v2");
+    world.until("mixed", |world| world.pods() == ["v1", "v1", "v2"]);
+    world.run(5);
+    world.annotate("policy", "test");
+    world.run(5);
+    // As if the pods had not been seen at the first look.
+    world.edit_state(|state| {
+        state["phase"] = json!("Installing");
+        state["pause"] = json!(null);
+    });
+    world.unannotate("paused");
+    world.told.clear();
+    world.run(5);
+    assert!(world.told_last("PausedMixedRevisions"), "{:?}", world.told);
+    assert_eq!((world.pods(), world.sts.partition), (vec!["v1".into(), "v1".into(), "v2".into()], PARKED));
+    world.annotate("promote", "db-v1");
+    world.until("back", |world| world.pods() == ["v1"; 3]);
 }
