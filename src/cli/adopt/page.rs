@@ -57,7 +57,7 @@ fn rollout(workload: &Workload, policy: &Policy) -> Vec<String> {
         lines.push(format!("  and {} steps more", plan.steps.len() - SHOWN));
     }
     // Kubernetes completes it in the step that updates the last of the workload's own pods.
-    if let Some(last) = plan.steps.iter().find(|step| step.exposure.in_place >= workload.replicas) {
+    if let Some(last) = plan.steps.iter().find(|step| step.exposure.is_whole(workload.replicas)) {
         lines.push(format!(
             "from {} on only `siskin undo` leads back, unless the hold policy is in force",
             last.name

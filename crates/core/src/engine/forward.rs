@@ -316,7 +316,7 @@ impl Turn<'_> {
         if self.completed() {
             return Some(true);
         }
-        if exposure.in_place < self.replicas() {
+        if !exposure.is_whole(self.replicas()) {
             return Some(false);
         }
         self.hold().map(|held| !held)

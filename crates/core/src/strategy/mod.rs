@@ -22,6 +22,12 @@ impl Exposure {
         replicas.saturating_sub(self.in_place)
     }
 
+    /// Every pod below `replicas` runs the canary revision: without the hold Kubernetes completes then, and only the
+    /// stable template leads back.
+    pub fn is_whole(self, replicas: u32) -> bool {
+        self.in_place >= replicas
+    }
+
     /// The indexes that run the canary revision, of `replicas` wanted by the user.
     pub fn indexes(self, replicas: u32) -> std::ops::Range<u32> {
         self.partition(replicas)..replicas + self.surge
@@ -154,7 +160,7 @@ fn compile_canary(
 
 /// With the approval before the first step that is on every pod: Kubernetes may complete the canary revision there.
 fn gated(mut plan: Plan, batches: &Batches, replicas: u32) -> Result<Plan, Unfit> {
-    let whole = plan.steps.iter().position(|step| step.exposure.in_place >= replicas);
+    let whole = plan.steps.iter().position(|step| step.exposure.is_whole(replicas));
     let Some(whole) = whole.filter(|_| batches.approval && replicas > 0) else { return Ok(plan) };
     let before = whole.checked_sub(1).and_then(|before| plan.steps.get_mut(before));
     before.ok_or(Unfit::NothingToApprove { replicas })?.approval = true;
