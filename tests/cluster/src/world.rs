@@ -211,12 +211,12 @@ impl World {
         Ok(output.split_whitespace().map(String::from).collect())
     }
 
-    /// Waits until an Event about `deployed` has this reason.
-    pub async fn until_told(&self, deployed: &Deployed, reason: &str) -> Result<(), Failure> {
+    /// Waits until an Event about `deployed` has this reason, or this reason and, after `: `, this beginning of its note.
+    pub async fn until_told(&self, deployed: &Deployed, told: &str) -> Result<(), Failure> {
         let deadline = Instant::now() + TOLD_WITHIN;
-        while self.times_told(deployed, reason)? == 0 {
+        while self.times_told(deployed, told)? == 0 {
             if Instant::now() > deadline {
-                let what = format!("an Event {reason} about {}", deployed.name);
+                let what = format!("an Event {told} about {}", deployed.name);
                 return Err(Failure::Awaited { what, within: TOLD_WITHIN });
             }
             sleep(Duration::from_millis(200)).await;
@@ -230,10 +230,17 @@ impl World {
         ensure(times == 1, || format!("{} was told {reason} {times} times", deployed.name))
     }
 
-    fn times_told(&self, deployed: &Deployed, reason: &str) -> Result<usize, Failure> {
-        let about = format!("jsonpath={{.items[?(@.regarding.name==\"{}\")].reason}}", deployed.name);
+    fn times_told(&self, deployed: &Deployed, told: &str) -> Result<usize, Failure> {
+        let (reason, beginning) = told.split_once(": ").unwrap_or((told, ""));
+        let about = format!(
+            "jsonpath={{range .items[?(@.regarding.name==\"{}\")]}}{{.reason}}: {{.note}}{{\"\\n\"}}{{end}}",
+            deployed.name
+        );
         let events = ["get", "events.events.k8s.io", "-n", deployed.namespace(), "-o", &about];
-        Ok(self.bench.kubectl(&events)?.split(' ').filter(|told| *told == reason).count())
+        let fits = |event: &str| {
+            event.split_once(": ").is_some_and(|(its, note)| its == reason && note.starts_with(beginning))
+        };
+        Ok(self.bench.kubectl(&events)?.lines().filter(|event| fits(event)).count())
     }
 
     /// Prints a duration with the scenario's result.

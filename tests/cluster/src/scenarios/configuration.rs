@@ -18,12 +18,13 @@ pub async fn in_rollout(world: &mut World) -> Result<(), Failure> {
     db.set_version("v2").await?;
     db.until_judged("v2", 1, 60).await?;
     change(world, ENVIRONMENT)?;
-    told(&db, "ConfigMap db-env changed, db-0, db-1, db-2 started before that").await?;
+    let told = "ConfigChanged: ConfigMap db-env changed, db-0, db-1, db-2 started before that";
+    world.until_told(&db, told).await?;
     db.stays("judged on", 3, |set| set.in_phase("Baking") && set.pause().is_empty()).await?;
     db.annotate("promote", Some(&db.canary()?)).await?;
     db.ends_on("v2");
     db.until_at_rest_on("v2", 90).await?;
-    world.until_told(&db, "ConfigChanged").await
+    world.told_once(&db, "ConfigChanged")
 }
 
 /// In a rollout whose policy wants to be asked: a Secret that is mounted pauses it, and a person resumes.
@@ -46,8 +47,8 @@ pub async fn at_rest(world: &mut World) -> Result<(), Failure> {
     // Times in the API have whole seconds, and what happens in one of them has no order.
     sleep(Duration::from_secs(2)).await;
     change(world, FILES)?;
-    told(&db, "Secret db-files changed, db-0, db-1, db-2 started before that").await?;
-    world.until_told(&db, "ConfigChanged").await?;
+    let told = "ConfigChanged: Secret db-files changed, db-0, db-1, db-2 started before that";
+    world.until_told(&db, told).await?;
     db.stays("at rest", 5, |set| set.at_rest_on("v1")).await?;
     db.set_version("v2").await?;
     db.until_judged("v2", 1, 60).await?;
@@ -87,13 +88,4 @@ fn change(world: &World, object: &str) -> Result<(), Failure> {
     world.timeline.mark(format!("changes {object}"));
     let patch = if object == FILES { r#"{"stringData":{"level":"2"}}"# } else { r#"{"data":{"level":"2"}}"# };
     world.bench.kubectl(&["patch", "-n", &world.namespace, object, "--type=merge", "-p", patch]).map(drop)
-}
-
-/// Waits for the message to people.
-async fn told(db: &Deployed, text: &str) -> Result<(), Failure> {
-    db.until("the change is told", 30, |set| {
-        set.state_text("/message/topic") == "ConfigChanged" && set.state_text("/message/text").contains(text)
-    })
-    .await
-    .map(drop)
 }
