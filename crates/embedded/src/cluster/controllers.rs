@@ -217,6 +217,8 @@ impl Cluster {
             Kind::StatefulSet => {
                 self.read::<StatefulSet>(name, this).map(|object| self.end(GARBAGE, object, 0))
             }
+            // The store has no others.
+            Kind::Other => Ok(()),
         };
     }
 

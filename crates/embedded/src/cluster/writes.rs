@@ -115,6 +115,7 @@ impl Cluster {
             Kind::ControllerRevision => {}
             // [V]: the last answer from the old pods came 57 to 194 ms after a flip of the selector.
             Kind::EndpointSlice => self.ask_within(Task::Route(name.clone()), 40, 180),
+            Kind::Other => {}
         }
     }
 

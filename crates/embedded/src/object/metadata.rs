@@ -69,6 +69,8 @@ pub enum Kind {
     Service,
     /// `discovery.k8s.io/v1`.
     EndpointSlice,
+    /// Any other.
+    Other,
 }
 
 impl fmt::Display for Kind {
@@ -80,6 +82,7 @@ impl fmt::Display for Kind {
             Self::Claim => "persistentvolumeclaim",
             Self::Service => "service",
             Self::EndpointSlice => "endpointslice",
+            Self::Other => "object",
         })
     }
 }
