@@ -23,7 +23,7 @@ use tokio::{net::TcpListener, task::AbortHandle};
 use crate::Cluster;
 
 /// A slow health endpoint answers after this; no probe waits so long.
-const SLOW: Duration = Duration::from_secs(60);
+const SLOW: Duration = Duration::from_mins(1);
 /// Prometheus' text format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 

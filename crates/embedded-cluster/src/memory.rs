@@ -1,7 +1,7 @@
 //! All of a cluster that isn't in its API server: what kubelets know, processes with what they have counted, data on
 //! volumes, clients, and what is wrong.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{collections::BTreeMap, fmt::Write as _, net::Ipv4Addr};
 
 use siskin_embedded::{
     Millis,
@@ -144,13 +144,14 @@ impl Memory {
         let mut log = format!("{} visits: starting {image}\n", written(process.since));
         let listens = process.since + self.behaviour(image).start_up;
         if listens <= now {
-            log += &format!("{} visits: listening on {}\n", written(listens), running.ip);
+            // Writing to a String cannot fail.
+            let _ = writeln!(log, "{} visits: listening on {}", written(listens), running.ip);
         }
         for complaint in &running.complaints {
-            log += &format!("visits: {complaint}\n");
+            let _ = writeln!(log, "visits: {complaint}");
         }
         if process.stopping {
-            log += &format!("{} visits: stopping\n", written(now));
+            let _ = writeln!(log, "{} visits: stopping", written(now));
         }
         Some(log)
     }

@@ -45,29 +45,26 @@ impl Seen {
             before,
             kinds::STATEFUL_SET,
             translate::statefulset::read,
-            Sort(|s| &s.sets, |s| &mut s.sets),
+            |s| &s.sets,
+            |s| &mut s.sets,
         );
-        seen.take(store, before, kinds::POD, translate::pod::read, Sort(|s| &s.pods, |s| &mut s.pods));
-        seen.take(
-            store,
-            before,
-            kinds::CLAIM,
-            translate::claim::read,
-            Sort(|s| &s.claims, |s| &mut s.claims),
-        );
+        seen.take(store, before, kinds::POD, translate::pod::read, |s| &s.pods, |s| &mut s.pods);
+        seen.take(store, before, kinds::CLAIM, translate::claim::read, |s| &s.claims, |s| &mut s.claims);
         seen.take(
             store,
             before,
             kinds::CONTROLLER_REVISION,
             translate::revision::read,
-            Sort(|s| &s.revisions, |s| &mut s.revisions),
+            |s| &s.revisions,
+            |s| &mut s.revisions,
         );
         seen.take(
             store,
             before,
             kinds::SERVICE,
             translate::service::read,
-            Sort(|s| &s.services, |s| &mut s.services),
+            |s| &s.services,
+            |s| &mut s.services,
         );
         seen
     }
@@ -78,9 +75,9 @@ impl Seen {
         before: &Self,
         kind: &'static Kind,
         read: impl Fn(&Value) -> Result<T, Untranslatable>,
-        sort: Sort<T>,
+        look: fn(&Space) -> &Vec<Object<T>>,
+        place: fn(&mut Space) -> &mut Vec<Object<T>>,
     ) {
-        let Sort(look, place) = sort;
         for json in all(store, &Query::all(kind)) {
             let namespace = text(&json, "/metadata/namespace");
             let old = before.spaces.get(namespace).and_then(|space| named(look(space), &json));
@@ -98,9 +95,6 @@ impl Seen {
         }
     }
 }
-
-/// Where a namespace has the objects of a kind.
-struct Sort<T>(fn(&Space) -> &Vec<Object<T>>, fn(&mut Space) -> &mut Vec<Object<T>>);
 
 /// The very same version of an object.
 fn named<'a, T>(objects: &'a [Object<T>], json: &Arc<Value>) -> Option<&'a Object<T>> {

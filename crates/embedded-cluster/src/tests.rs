@@ -40,7 +40,7 @@ async fn up(image: &str) -> Cluster {
 }
 
 async fn until(cluster: &Cluster, mut met: impl FnMut(&Value) -> bool) {
-    let end = Instant::now() + Duration::from_secs(300);
+    let end = Instant::now() + Duration::from_mins(5);
     let mut changes = cluster.server().changes();
     let set = Target::new(STATEFUL_SET, "default", "db");
     while !met(&cluster.server().store(|store| store.get(&set)).unwrap()) {

@@ -72,18 +72,15 @@ fn sync_one(
         space.pods.iter().find(is).map(|pod| &*pod.json)
     };
     let patch = slice_patch(&service.json, &endpoints, pod);
-    match slice {
-        Some(slice) => {
-            let target = Target::new(ENDPOINT_SLICE, namespace, text(slice, "/metadata/name"));
-            // Refused only in a namespace that ends.
-            let _ = pass.patch(ENDPOINTS, &target, Part::Whole, patch);
-        }
-        None => {
-            let mut slice = new_slice(&service.typed);
-            merge(&mut slice, patch);
-            let call = pass.call(ENDPOINTS);
-            let _ = pass.store.create(ENDPOINT_SLICE, namespace, slice, &call);
-        }
+    // Refused only in a namespace that ends.
+    if let Some(slice) = slice {
+        let target = Target::new(ENDPOINT_SLICE, namespace, text(slice, "/metadata/name"));
+        let _ = pass.patch(ENDPOINTS, &target, Part::Whole, patch);
+    } else {
+        let mut slice = new_slice(&service.typed);
+        merge(&mut slice, patch);
+        let call = pass.call(ENDPOINTS);
+        let _ = pass.store.create(ENDPOINT_SLICE, namespace, slice, &call);
     }
     lead(pass, namespace, service, endpoints);
 }

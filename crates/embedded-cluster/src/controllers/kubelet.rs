@@ -94,7 +94,7 @@ fn sync_one(pass: &mut Pass<'_>, namespace: &str, space: &Space, pod: &Object<Po
     }
     if stops {
         let container = typed.template.container();
-        pass.record(KUBELET, &pod.json, Told::normal("Killing", format!("Stopping container {container}")));
+        pass.record(KUBELET, &pod.json, &Told::normal("Killing", format!("Stopping container {container}")));
     }
 }
 
@@ -104,10 +104,10 @@ fn bind(pass: &mut Pass<'_>, pod: &Object<Pod>, namespace: &str, start: Start) {
     let Some((target, _)) = pass.live(POD, namespace, &metadata.name, metadata.uid) else { return };
     if pass.patch(SCHEDULER, &target, Part::Whole, json!({ "spec": { "nodeName": NODE } })).is_ok() {
         let message = format!("Successfully assigned {namespace}/{} to {NODE}", metadata.name);
-        pass.record(SCHEDULER, &pod.json, Told::normal("Scheduled", message));
+        pass.record(SCHEDULER, &pod.json, &Told::normal("Scheduled", message));
         if start == Start::NoMount {
             let message = "MountVolume.SetUp failed for a volume: its secret was not found";
-            pass.record(KUBELET, &pod.json, Told::warning("FailedMount", message));
+            pass.record(KUBELET, &pod.json, &Told::warning("FailedMount", message));
         }
     }
 }
@@ -131,10 +131,10 @@ fn report(
     if let Some(message) =
         status.unschedulable.as_deref().filter(|_| pod.typed.status.unschedulable.is_none())
     {
-        pass.record(SCHEDULER, &pod.json, Told::warning("FailedScheduling", message));
+        pass.record(SCHEDULER, &pod.json, &Told::warning("FailedScheduling", message));
     }
     for told in events::of_pod(&pod.json, &pod.typed.status, status) {
-        pass.record(KUBELET, &pod.json, told);
+        pass.record(KUBELET, &pod.json, &told);
     }
 }
 

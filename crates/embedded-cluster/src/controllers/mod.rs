@@ -113,7 +113,7 @@ impl Pass<'_> {
         }
     }
 
-    fn record(&mut self, component: &str, about: &Value, told: Told) {
+    fn record(&mut self, component: &str, about: &Value, told: &Told) {
         let call = self.call(component);
         let at = (&call, self.now);
         self.memory.recorded.record(self.store, about, told, component, at, self.chance);

@@ -38,7 +38,9 @@ pub(super) fn sync(pass: &mut Pass<'_>, seen: &Seen) {
             let looked_at = versions(pods.chain([&set.json]));
             let queued = pass.memory.sets.entry(uid).or_default();
             if queued.looked_at == looked_at && queued.due.is_none_or(|due| due > pass.now) {
-                queued.due.into_iter().for_each(|due| pass.wake_at(due));
+                if let Some(due) = queued.due {
+                    pass.wake_at(due);
+                }
                 continue;
             }
             *queued = Queued { looked_at, due: None, failures: queued.failures };
@@ -62,7 +64,9 @@ pub(super) fn sync(pass: &mut Pass<'_>, seen: &Seen) {
                 }
                 (_, None) => None,
             };
-            due.into_iter().for_each(|due| pass.wake_at(due));
+            if let Some(due) = due {
+                pass.wake_at(due);
+            }
         }
     }
     let lives =
@@ -120,7 +124,7 @@ impl Work<'_, '_> {
                 let ordinal = name.rsplit('-').next().unwrap_or_default();
                 let made = self.create(CLAIM, claim);
                 let what = format!("create Claim {name} Pod {set}-{ordinal} in StatefulSet {set}");
-                self.tell("Create", what, made, "success")
+                self.tell("Create", &what, made, "success")
             }
             Action::SetClaimOwners { name, owners } => {
                 self.patch(CLAIM, &name, |object| with_owners(object, &owners))
@@ -128,16 +132,16 @@ impl Work<'_, '_> {
             Action::CreatePod(new) => {
                 let what = format!("create Pod {} in StatefulSet {set}", new.name);
                 let made = self.make_pod(&new);
-                self.tell("Create", what, made, "successful")
+                self.tell("Create", &what, made, "successful")
             }
             Action::DeletePod { name } => {
                 let what = format!("delete Pod {name} in StatefulSet {set}");
                 let deleted = self.delete(POD, &name);
-                self.tell("Delete", what, deleted, "successful")
+                self.tell("Delete", &what, deleted, "successful")
             }
             Action::Refuse { pod, message } => {
                 let what = format!("create Pod {pod} in StatefulSet {set} failed error: {message}");
-                self.pass.record(COMPONENT, &self.set.json, Told::warning("FailedCreate", what));
+                self.pass.record(COMPONENT, &self.set.json, &Told::warning("FailedCreate", what));
                 Ok(())
             }
             Action::UpdateStatus(status) => {
@@ -184,20 +188,14 @@ impl Work<'_, '_> {
     }
 
     /// Tells what was done, or that it failed.
-    fn tell(
-        &mut self,
-        verb: &str,
-        what: String,
-        done: Result<(), Refusal>,
-        well: &str,
-    ) -> Result<(), Refusal> {
+    fn tell(&mut self, verb: &str, what: &str, done: Result<(), Refusal>, well: &str) -> Result<(), Refusal> {
         let told = match (&done, verb) {
             (Ok(()), "Create") => Told::normal("SuccessfulCreate", format!("{what} {well}")),
             (Ok(()), _) => Told::normal("SuccessfulDelete", format!("{what} {well}")),
             (Err(why), "Create") => Told::warning("FailedCreate", format!("{what} failed error: {why}")),
             (Err(why), _) => Told::warning("FailedDelete", format!("{what} failed error: {why}")),
         };
-        self.pass.record(COMPONENT, &self.set.json, told);
+        self.pass.record(COMPONENT, &self.set.json, &told);
         done
     }
 }

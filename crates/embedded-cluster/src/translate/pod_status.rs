@@ -123,7 +123,7 @@ fn containers(pod: &Value, status: &PodStatus, container: &Container) -> Vec<Val
             "ready": runs && status.ready_since.is_some(), "started": runs,
             "restartCount": container.restarts,
             "state": state(pod, name, image, &container.state),
-            "lastState": container.last.as_ref().map_or_else(|| json!({}), |how| ended(how)),
+            "lastState": container.last.as_ref().map_or_else(|| json!({}), ended),
         })
     };
     items(pod, "/spec/containers").iter().map(one).collect()

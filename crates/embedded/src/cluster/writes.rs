@@ -112,10 +112,9 @@ impl Cluster {
             }
             Kind::Service => self.ask_within(Task::Endpoints(name.clone()), 5, 30),
             Kind::ControllerRevision if verb == Verb::Remove => self.ask_within(Task::Garbage, 20, 120),
-            Kind::ControllerRevision => {}
+            Kind::ControllerRevision | Kind::Other => {}
             // [V]: the last answer from the old pods came 57 to 194 ms after a flip of the selector.
             Kind::EndpointSlice => self.ask_within(Task::Route(name.clone()), 40, 180),
-            Kind::Other => {}
         }
     }
 
