@@ -51,6 +51,8 @@ pub struct Known<'a> {
     pub heard: &'a BTreeMap<String, Millis>,
     /// Up to which version the daemon's watch has shown the pods.
     pub pods_shown: u64,
+    /// That watch has shown nothing for a while, although something happened.
+    pub pods_are_old: bool,
     /// What was told, when, at which version.
     pub told: &'a [(Millis, u64, Note)],
     /// Images that must not be promoted by checks.
@@ -114,7 +116,7 @@ impl Invariants {
         while let Some((at, version, note)) = known.told.get(self.told) {
             self.told += 1;
             if let Note::RolledBack { stable, .. } = note {
-                self.check_rolled_back(cluster, *at, *version, stable)?;
+                check_rolled_back(cluster, *at, *version, stable)?;
             }
         }
         Ok(())
@@ -193,7 +195,7 @@ impl Invariants {
             ));
         }
         if open && partition.1 < partition.0 && after.phase == Phase::Opening {
-            self.check_opening(cluster, write, new, &after)?;
+            check_opening(cluster, write, new, &after)?;
         }
         if new.spec.replicas != old.spec.replicas && new.spec.replicas < after.user_replicas {
             return Err(violation(4, write, format!("replicas {} below N", new.spec.replicas)));
@@ -210,31 +212,6 @@ impl Invariants {
         Ok(())
     }
 
-    /// 2: a step is opened for the revision that the state names, and no further than the step goes.
-    fn check_opening(&self, cluster: &Cluster, write: &Write, new: &StatefulSet, after: &Record) -> Checked {
-        let Some(rollout) = &after.rollout else { return Ok(()) };
-        let canary =
-            cluster.view_at(write.version).revisions().find(|it| *it.metadata.name == *rollout.canary.0);
-        let names_it =
-            canary.is_some_and(|canary| template::equal(canary.template.json(), new.spec.template.json()));
-        if !names_it {
-            return Err(violation(
-                2,
-                write,
-                "a step was opened for another template than the canary's".to_owned(),
-            ));
-        }
-        let lowest = plan(rollout, after, new).and_then(|plan| {
-            let step = plan.steps.get(rollout.step)?;
-            Some(step.exposure.partition(after.user_replicas))
-        });
-        let partition = new.spec.update_strategy.partition();
-        if lowest.is_some_and(|lowest| partition < lowest) {
-            return Err(violation(2, write, format!("opened to {partition}, the step goes to {lowest:?}")));
-        }
-        Ok(())
-    }
-
     /// 3: exposure grows after a whole bake with evidence only, and nothing bad is promoted by checks.
     fn check_advance(
         &self,
@@ -247,13 +224,23 @@ impl Invariants {
         let (Some(left), Some(entered)) = (&before.rollout, &after.rollout) else { return Ok(()) };
         let completes = after.phase == Phase::Completing && before.phase != Phase::Completing;
         let advances = left.id == entered.id && (entered.step > left.step || completes);
-        if !advances || before.consumed != after.consumed || before.user_replicas != after.user_replicas {
+        // `siskin.dev/promote` skips steps, and the rest of a bake.
+        let word = format!("promote={}", entered.canary);
+        let commanded = before.consumed != after.consumed || after.consumed.contains(&word);
+        if !advances || commanded || before.user_replicas != after.user_replicas {
             return Ok(());
         }
         let Some(plan) = plan(left, before, set) else { return Ok(()) };
         let Some(step) = plan.steps.get(left.step) else { return Ok(()) };
         let Some((id, number, began)) = &self.bake else { return Ok(()) };
         if (id, *number) != (&left.id, left.step) {
+            return Ok(());
+        }
+        // Where the pods show more than the step, as after a scale-up, the step that covers them is next.
+        let index = |pod: &object::Pod| pod.ordinal().and_then(|it| it.checked_sub(set.spec.ordinals_start));
+        let canaries =
+            cluster.pods().iter().filter(|pod| *pod.revision() == *left.canary.0).filter_map(index);
+        if canaries.min().is_some_and(|lowest| lowest < step.exposure.partition(before.user_replicas)) {
             return Ok(());
         }
         let passed = write.at.saturating_sub(*began) + SLACK_MS;
@@ -282,14 +269,16 @@ impl Invariants {
         Ok(())
     }
 
+    /// A bake that stood still while its exposure was restored goes on.
     fn note_bake(&mut self, at: Millis, record: &Record) {
-        let key = record.rollout.as_ref().map(|rollout| (rollout.id.clone(), rollout.step));
-        let bakes = matches!(record.phase, Phase::Baking | Phase::AwaitingApproval);
-        self.bake = match (key.filter(|_| bakes), self.bake.take()) {
-            (Some((id, step)), Some(known)) if (&known.0, known.1) == (&id, step) => Some(known),
-            (Some((id, step)), _) => Some((id, step, at)),
-            (None, _) => None,
-        };
+        let now = record.rollout.as_ref().map(|rollout| (rollout.id.clone(), rollout.step));
+        let same = self.bake.as_ref().map(|(id, step, _)| (id.clone(), *step)) == now;
+        if !same {
+            self.bake = None;
+        }
+        if let (Phase::Baking, None, Some((id, step))) = (record.phase, &self.bake, now) {
+            self.bake = Some((id, step, at));
+        }
     }
 
     /// 1: a pod is made of the stable revision, or of the canary within the step's exposure.
@@ -327,6 +316,8 @@ impl Invariants {
         let partition = set.spec.update_strategy.partition();
         // A template that comes while a step is open reaches pods until Siskin parks.
         let overtaken = record.phase == Phase::Opening && canary.is_none() && index >= partition;
+        // So does a scale-up.
+        let overtaken = overtaken || set.spec.replicas != record.expected_replicas() && index >= partition;
         match exposed {
             Some(true) if record.phase == Phase::Opening => Ok(()),
             _ if overtaken
@@ -354,7 +345,8 @@ impl Invariants {
             return Err(violation(6, write, format!("{} is not of this StatefulSet", write.name)));
         }
         let partition = set.spec.update_strategy.partition();
-        if record.phase == Phase::Reverting && partition < set.spec.replicas && self.left == Some(partition) {
+        let parks = record.goes_forward() || record.phase == Phase::Reverting;
+        if parks && partition < set.spec.replicas && self.left == Some(partition) {
             return Err(violation(1, write, format!("{} was deleted before parking", write.name)));
         }
         let index = |pod: &object::Pod| pod.ordinal().and_then(|it| it.checked_sub(set.spec.ordinals_start));
@@ -365,7 +357,7 @@ impl Invariants {
         if record.stable.as_ref().is_some_and(|stable| *stable.0 == *pod.revision()) {
             return Err(violation(5, write, format!("{} is ready and stable, and was deleted", write.name)));
         }
-        let Some(rollout) = &record.rollout else { return Ok(()) };
+        let Some(rollout) = record.rollout.as_ref().filter(|_| !known.pods_are_old) else { return Ok(()) };
         let bound = rollout.resolved_policy.bounds.max_unavailable.of(record.user_replicas);
         let shown = cluster.view_at(known.pods_shown);
         let seen: BTreeSet<object::Uid> =
@@ -394,27 +386,6 @@ impl Invariants {
         Ok(())
     }
 
-    /// 12: said to be rolled back, every pod is stable.
-    fn check_rolled_back(&self, cluster: &Cluster, at: Millis, version: u64, stable: &Revision) -> Checked {
-        let view = cluster.view_at(version);
-        let of = |name: &str| view.revisions().find(|it| *it.metadata.name == *name);
-        let is_stable = |revision: &str| {
-            revision == stable.0
-                || of(revision)
-                    .zip(of(&stable.0))
-                    .is_some_and(|(left, right)| template::equal(left.template.json(), right.template.json()))
-        };
-        let wrong = view.pods().find(|pod| !is_stable(pod.revision()));
-        match wrong {
-            Some(pod) => Err(Violation {
-                invariant: 12,
-                at,
-                what: format!("rolled back is said, and {} is on {}", pod.metadata.name, pod.revision()),
-            }),
-            None => Ok(()),
-        }
-    }
-
     /// The state of a StatefulSet, read once.
     fn record(&mut self, set: &StatefulSet) -> Option<Record> {
         let text = annotation(set, "state")?;
@@ -439,4 +410,49 @@ fn plan(rollout: &Rollout, record: &Record, set: &StatefulSet) -> Option<Plan> {
 
 fn violation(invariant: u8, write: &Write, what: String) -> Violation {
     Violation { invariant, at: write.at, what }
+}
+
+/// 2: a step is opened for the revision that the state names, and no further than the step goes.
+fn check_opening(cluster: &Cluster, write: &Write, new: &StatefulSet, after: &Record) -> Checked {
+    let Some(rollout) = &after.rollout else { return Ok(()) };
+    let canary = cluster.view_at(write.version).revisions().find(|it| *it.metadata.name == *rollout.canary.0);
+    let names_it =
+        canary.is_some_and(|canary| template::equal(canary.template.json(), new.spec.template.json()));
+    if !names_it {
+        return Err(violation(
+            2,
+            write,
+            "a step was opened for another template than the canary's".to_owned(),
+        ));
+    }
+    let lowest = plan(rollout, after, new).and_then(|plan| {
+        let step = plan.steps.get(rollout.step)?;
+        Some(step.exposure.partition(after.user_replicas))
+    });
+    let partition = new.spec.update_strategy.partition();
+    if lowest.is_some_and(|lowest| partition < lowest) {
+        return Err(violation(2, write, format!("opened to {partition}, the step goes to {lowest:?}")));
+    }
+    Ok(())
+}
+
+/// 12: said to be rolled back, every pod is stable.
+fn check_rolled_back(cluster: &Cluster, at: Millis, version: u64, stable: &Revision) -> Checked {
+    let view = cluster.view_at(version);
+    let of = |name: &str| view.revisions().find(|it| *it.metadata.name == *name);
+    let is_stable = |revision: &str| {
+        revision == stable.0
+            || of(revision)
+                .zip(of(&stable.0))
+                .is_some_and(|(left, right)| template::equal(left.template.json(), right.template.json()))
+    };
+    let wrong = view.pods().find(|pod| !is_stable(pod.revision()));
+    match wrong {
+        Some(pod) => Err(Violation {
+            invariant: 12,
+            at,
+            what: format!("rolled back is said, and {} is on {}", pod.metadata.name, pod.revision()),
+        }),
+        None => Ok(()),
+    }
 }

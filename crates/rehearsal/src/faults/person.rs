@@ -26,10 +26,10 @@ pub fn help(cluster: &mut Cluster, setup: &Setup, problem: Option<&str>) {
     if !set.metadata.annotations.contains_key("siskin.dev/policy") {
         return annotate(cluster, "policy", Some("rehearsed"));
     }
-    if approve(cluster) {
+    let Some(record) = record(cluster) else { return };
+    if record.pause.is_none() && approve(cluster) {
         return;
     }
-    let Some(record) = record(cluster) else { return };
     let pause = record.pause.as_ref().map(|pause| pause.reason);
     let current = set.status.current_revision.clone();
     match (problem, pause) {
@@ -41,13 +41,16 @@ pub fn help(cluster: &mut Cluster, setup: &Setup, problem: Option<&str>) {
                 let _refused = cluster.set_template("person", SET, template);
             }
         }
+        (Some("RevisionRejected"), None) => act(cluster, setup, Strangers::Undo),
         (Some("InstallUnclear"), _) => annotate(cluster, "promote", Some(&set.status.update_revision)),
         (Some("StableForgotten"), _) | (_, Some(PauseReason::MixedRevisions)) => {
             annotate(cluster, "promote", Some(&current));
         }
-        (_, Some(PauseReason::StateLost | PauseReason::StateMismatch))
-            if !set.metadata.annotations.contains_key("siskin.dev/stable") =>
-        {
+        (_, Some(PauseReason::StateMismatch)) => {
+            annotate(cluster, "stable", record.stable.as_ref().map(|stable| &*stable.0));
+            annotate(cluster, "paused", None);
+        }
+        (_, Some(PauseReason::StateLost)) if !set.metadata.annotations.contains_key("siskin.dev/stable") => {
             annotate(cluster, "promote", Some(&current));
         }
         (_, Some(PauseReason::FailedAfterCompletion)) => {

@@ -14,7 +14,7 @@ use siskin_embedded::{
         application::{Behaviour, Health, Service, Start},
         traffic::Clients,
     },
-    object::{Name, ordinal},
+    object::{Kind, Name, ordinal},
 };
 
 use super::{
@@ -36,6 +36,8 @@ const BEGIN: Millis = 20_000;
 const LOOKS: Millis = 60_000;
 /// So often a person helps.
 const HELP: u32 = 20;
+/// A view of the pods that lacks a write this old is an old one.
+const OLD: Millis = 50;
 /// Requests a second.
 const RATE: u64 = 40;
 
@@ -241,7 +243,11 @@ impl<T: Tamper> Run<T> {
 
     fn check(&mut self) -> Result<(), Violation> {
         let pods_shown = self.way.shown(Watch::Pods, &self.cluster).unwrap_or_default();
-        let known = Known { heard: &self.way.heard, told: &self.way.told, bad: &self.bad, pods_shown };
+        let next = usize::try_from(pods_shown).unwrap_or(usize::MAX);
+        let missed = self.cluster.trace().iter().skip(next).find(|write| write.kind == Kind::Pod);
+        let pods_are_old = missed.is_some_and(|write| write.at + OLD < self.cluster.now());
+        let known =
+            Known { heard: &self.way.heard, told: &self.way.told, bad: &self.bad, pods_shown, pods_are_old };
         self.invariants.check(&self.cluster, &known)
     }
 
@@ -360,7 +366,9 @@ impl<T: Tamper> Run<T> {
 
     fn end_of(&mut self, what: &Later) {
         match what {
-            Later::Speak(uid) => self.cluster.change_faults(|faults| faults.silent.retain(|silent| silent != uid)),
+            Later::Speak(uid) => {
+                self.cluster.change_faults(|faults| faults.silent.retain(|silent| silent != uid));
+            }
             Later::Schedulable => self.cluster.change_faults(|faults| faults.unschedulable = None),
             Later::Quota => self.cluster.change_faults(|faults| faults.pod_quota = None),
             Later::Volumes => self.cluster.change_faults(|faults| faults.provisioning = Some(50)),

@@ -288,6 +288,12 @@ impl Setup {
     }
 }
 
+/// One of several, each with the same chance.
+fn pick<T: Copy, const N: usize>(chance: &mut Chance, of: [T; N]) -> T {
+    let index = usize::try_from(chance.below(N as u64)).unwrap_or(0);
+    of.get(index).copied().unwrap_or_else(|| unreachable!("the index is below the length"))
+}
+
 fn fault(chance: &mut Chance, setup: &Setup, strangers: bool) -> Fault {
     let time = |chance: &mut Chance| 200 << chance.below(8);
     let index = u32::try_from(chance.below(u64::from(setup.replicas) + 1)).unwrap_or(0);
@@ -297,7 +303,7 @@ fn fault(chance: &mut Chance, setup: &Setup, strangers: bool) -> Fault {
         0 => Fault::Restart,
         1 => Fault::RestartBehind(chance.between(1, 60), time(chance)),
         2 => Fault::Freeze(time(chance)),
-        3 => Fault::Clock([-300, -20, 20, 300].get(usize::from(chance.below(4) as u8)).copied().unwrap_or(0)),
+        3 => Fault::Clock(pick(chance, [-300, -20, 20, 300])),
         4..=9 => Fault::Write(count(chance, 6), fate(chance)),
         10 => Fault::Lag(watch, time(chance), time(chance)),
         11 => Fault::Silent(watch, time(chance)),
@@ -311,25 +317,19 @@ fn fault(chance: &mut Chance, setup: &Setup, strangers: bool) -> Fault {
         19 => Fault::Silence(index, time(chance)),
         20 => Fault::Unschedulable(time(chance)),
         21 => {
-            [Fault::Quota(time(chance)), Fault::NoVolumes(time(chance)), Fault::ControllerStops(time(chance))]
-                .get(usize::from(chance.below(3) as u8))
-                .copied()
-                .unwrap_or(Fault::Restart)
+            let time = time(chance);
+            pick(chance, [Fault::Quota(time), Fault::NoVolumes(time), Fault::ControllerStops(time)])
         }
-        22 | 23 => Fault::Stranger(Strangers::Release(2 + count(chance, 4) as u8)),
+        22 | 23 => Fault::Stranger(Strangers::Release(pick(chance, [2, 3, 4, 5]))),
         _ => Fault::Stranger(stranger(chance, setup)),
     }
 }
 
 fn fate(chance: &mut Chance) -> Fate {
-    let code = match chance.below(6) {
-        0 => Code::Conflict,
-        1 => Code::Gone,
-        2 => Code::TooManyRequests,
-        3 => Code::Internal,
-        4 => Code::Unavailable,
-        _ => Code::Timeout,
-    };
+    let code = pick(
+        chance,
+        [Code::Conflict, Code::Gone, Code::TooManyRequests, Code::Internal, Code::Unavailable, Code::Timeout],
+    );
     match chance.below(8) {
         0 | 1 => Fate::DiesBefore,
         2 | 3 => Fate::DiesAfter,
@@ -342,7 +342,7 @@ fn fate(chance: &mut Chance) -> Fate {
 
 fn stranger(chance: &mut Chance, setup: &Setup) -> Strangers {
     let count = |chance: &mut Chance, below| u32::try_from(chance.below(below)).unwrap_or(0);
-    let version = |chance: &mut Chance| 1 + count(chance, 5) as u8;
+    let version = |chance: &mut Chance| pick(chance, [1, 2, 3, 4, 5]);
     let replicas = |chance: &mut Chance| 1 + count(chance, 5);
     match chance.below(26) {
         0 | 1 => Strangers::Release(version(chance)),
