@@ -10,6 +10,8 @@ pub mod pod_status;
 pub mod revision;
 pub mod service;
 pub mod statefulset;
+#[cfg(test)]
+mod tests;
 
 use jiff::Timestamp;
 use serde_json::Value;
