@@ -17,6 +17,7 @@ mod events;
 pub mod images;
 mod listeners;
 mod memory;
+pub mod policies;
 mod seen;
 #[cfg(test)]
 mod tests;

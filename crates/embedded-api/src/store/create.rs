@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Call, Store, Target, defaults, event_forms, ownership, scale, validation, written};
+use super::{
+    Call, Store, Target, admission::Review, defaults, event_forms, ownership, scale, validation, written,
+};
 use crate::{
     kinds::{self, Kind},
     refusal::{Cause, Refusal},
@@ -51,6 +53,8 @@ impl Store {
         }
         value::without_nulls(&mut object);
         defaults::of_new(kind, &mut object, |object| self.allocated(kind, object));
+        let review = Review { target: &target, part: super::Part::Whole, manager: &call.manager, old: None };
+        self.admit(&review, &mut object)?;
         ownership::written(None, &mut object, written_by, &kind.api_version(), call.now);
         let causes = validation::of_new(kind, &object);
         if !causes.is_empty() {

@@ -1,5 +1,6 @@
 //! The objects, and what the API does with them: pure, with the time as an argument.
 
+pub mod admission;
 #[cfg(test)]
 mod any_body;
 mod create;
@@ -26,6 +27,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use self::{
+    admission::{Admission, AdmitAll, Review},
+    faults::Faults,
+    history::History,
+    names::Names,
+};
 pub use self::{
     delete::{DeleteOptions, Deleted, Propagation},
     history::{Change, Event},
@@ -33,7 +40,6 @@ pub use self::{
     patch::{Apply, Patch},
     update::Part,
 };
-use self::{faults::Faults, history::History, names::Names};
 use crate::{
     kinds::{self, Kind},
     refusal::Refusal,
@@ -99,6 +105,7 @@ pub struct Store {
     version: u64,
     history: History,
     names: Names,
+    admission: Arc<dyn Admission>,
     /// What goes wrong on purpose.
     pub faults: Faults,
 }
@@ -112,6 +119,7 @@ impl Store {
             version: 0,
             history: History::default(),
             names: Names::new(seed),
+            admission: Arc::new(AdmitAll),
             faults: Faults::default(),
         };
         for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
@@ -120,6 +128,17 @@ impl Store {
             let _ = store.create(kinds::NAMESPACE, "", namespace, &Call::new("kube-apiserver", now));
         }
         store
+    }
+
+    /// Puts admission policies in force, instead of those before.
+    pub fn admit_by(&mut self, admission: impl Admission + 'static) {
+        self.admission = Arc::new(admission);
+    }
+
+    /// Lets admission change or refuse what is written.
+    fn admit(&self, review: &Review<'_>, new: &mut Value) -> Result<(), Refusal> {
+        let Target { kind, name, .. } = review.target;
+        self.admission.admit(self, review, new).map_err(|why| Refusal::forbidden(kind, name, &why))
     }
 
     /// The version of the last change.

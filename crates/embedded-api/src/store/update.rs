@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{
     Apply, Call, Patch, Store, Target,
+    admission::Review,
     create::{shown_part, typed},
     defaults, event_forms,
     ownership::{self, Written},
@@ -158,6 +159,7 @@ impl Store {
         value::without_nulls(&mut new);
         isolate(kind, part, live, &mut new);
         defaults::of_changed(kind, &mut new);
+        self.admit(&Review { target, part, manager: &call.manager, old: Some(live) }, &mut new)?;
         ownership::written(Some(live), &mut new, written, &kind.api_version(), call.now);
         let mut causes = identity_causes(live, &new);
         causes.extend(validation::of_changed(kind, part, live, &new));

@@ -2,6 +2,7 @@
 
 mod deletion;
 mod failures;
+mod policies;
 mod rollouts;
 
 use std::{net::Ipv4Addr, sync::Arc};
