@@ -145,6 +145,7 @@ struct Requirement {
 struct Status {
     observed_generation: i64,
     replicas: u32,
+    ready_replicas: u32,
     current_replicas: u32,
     updated_replicas: u32,
     current_revision: Option<String>,
@@ -189,6 +190,7 @@ impl Raw {
                 .collect(),
             delete_claims_when_scaled: spec.persistent_volume_claim_retention_policy.when_scaled == "Delete",
             pods: status.replicas,
+            ready_pods: status.ready_replicas,
             current_pods: status.current_replicas,
             updated_pods: status.updated_replicas,
             current_revision: revision(status.current_revision),
@@ -244,7 +246,7 @@ mod tests {
                 "volumeClaimTemplates": [{ "metadata": { "name": "data" }, "spec": {} }],
                 "template": { "spec": { "containers": [] } }
             },
-            "status": { "observedGeneration": 3, "currentRevision": "db-1", "updateRevision": "db-2", "replicas": 3 }
+            "status": { "observedGeneration": 3, "currentRevision": "db-1", "updateRevision": "db-2", "replicas": 3, "readyReplicas": 2 }
         })
     }
 
@@ -257,6 +259,7 @@ mod tests {
         assert_eq!(managed.selector, "app=db,tier in (a,b),!old,new");
         assert_eq!((workload.replicas, workload.ordinals_start, workload.partition), (3, 5, 1_000_000));
         assert_eq!((workload.generation, workload.observed_generation), (4, 3));
+        assert_eq!((workload.pods, workload.ready_pods), (3, 2));
         assert_eq!(workload.annotations.keys().collect::<Vec<_>>(), ["policy", "stable"]);
         assert_eq!(workload.claim_templates, ["data"]);
         assert!(workload.parallel && workload.delete_claims_when_scaled && !workload.deleting);

@@ -169,6 +169,8 @@ pub struct Workload {
     pub delete_claims_when_scaled: bool,
     /// `status.replicas`: every pod, terminating ones included.
     pub pods: u32,
+    /// `status.readyReplicas`: pods that are Ready, terminating ones included.
+    pub ready_pods: u32,
     /// `status.currentReplicas`: pods on the current revision that aren't terminating.
     pub current_pods: u32,
     /// `status.updatedReplicas`: pods on the update revision that aren't terminating.

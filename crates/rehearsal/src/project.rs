@@ -52,6 +52,7 @@ pub fn workload(set: &object::StatefulSet, writer: Writer) -> Workload {
         claim_templates: spec.claim_templates.iter().map(|claim| claim.name.to_string()).collect(),
         delete_claims_when_scaled: spec.claim_retention.when_scaled == object::ClaimPolicy::Delete,
         pods: count(status.replicas),
+        ready_pods: count(status.ready_replicas),
         current_pods: count(status.current_replicas),
         updated_pods: count(status.updated_replicas),
         current_revision: revision(&status.current_revision),

@@ -230,6 +230,8 @@ impl<'a> Turn<'a> {
             return true;
         }
         let up = self.pods().iter().filter(|(index, pod)| *index < replicas && self.available(pod)).count();
+        // Our view of the pods comes by another watch than the counters, and may be older: both have to show enough.
+        let up = up.min(self.workload.ready_pods as usize);
         let most = self.rollout().resolved_policy.bounds.max_unavailable.of(replicas);
         let enough = replicas.saturating_sub(most) as usize;
         let next = strays.iter().find(|pod| !pod.ready).or_else(|| strays.first().filter(|_| up > enough));

@@ -255,3 +255,16 @@ fn a_right_that_was_taken_away_is_missed_aloud() {
     assert_eq!(world.problem, Some("MissingRight"));
     assert_eq!(world.phase(), Phase::Reverting);
 }
+
+/// The watch of the pods may be behind that of the StatefulSet, whose counters know better.
+#[test]
+fn no_ready_pod_is_taken_down_while_the_counters_say_that_another_one_is_not_ready() {
+    let mut world = World::baking(4, in_place());
+    world.stop_watching_pods();
+    world.break_pod(0, "v1");
+    world.run(1);
+    world.failing.insert("v2".to_owned());
+    world.run(3);
+    assert_eq!(world.phase(), Phase::Reverting);
+    assert_eq!(world.pods(), ["v1!", "v1", "v1", "v2"]);
+}

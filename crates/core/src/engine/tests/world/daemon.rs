@@ -38,7 +38,8 @@ impl World {
             pods: if self.sts.observed_generation == 0 {
                 Vec::new()
             } else {
-                self.pods.iter().map(|sim| sim.pod.clone()).collect()
+                let live = || self.pods.iter().map(|sim| sim.pod.clone()).collect();
+                self.old_pods.clone().unwrap_or_else(live)
             },
             revisions: self.revisions.clone(),
             claims: self.claims.clone(),

@@ -52,6 +52,7 @@ impl World {
         let updated = on(&update);
         self.sts.current_pods = u32::try_from(on(&current)).unwrap();
         self.sts.pods = u32::try_from(counted).unwrap();
+        self.sts.ready_pods = u32::try_from(ready).unwrap();
         self.sts.updated_pods = u32::try_from(updated).unwrap();
         let held = self.is_held() && self.annotation("stable") == Some(current.0.as_str());
         if !held && updated == ready && ready == counted && counted == replicas as usize && current != update

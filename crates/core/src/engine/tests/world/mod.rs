@@ -63,6 +63,8 @@ pub struct World {
     pub late: late::Late,
     /// The engine isn't running.
     pub down: bool,
+    /// The watch of the pods is behind: it shows these.
+    pub old_pods: Option<Vec<Pod>>,
     pub hold: bool,
     /// The installation keeps lists for the pod guard.
     pub guarded: bool,
@@ -181,6 +183,7 @@ impl World {
             die_after: None,
             late: late::Late::default(),
             down: true,
+            old_pods: None,
             hold: false,
             guarded: false,
             list: None,
@@ -424,6 +427,20 @@ impl World {
             .collect();
         pods.sort();
         pods.into_iter().map(|(_, pod)| pod).collect()
+    }
+
+    /// From now on the watch of the pods shows nothing new.
+    pub fn stop_watching_pods(&mut self) {
+        self.old_pods = Some(self.pods.iter().map(|sim| sim.pod.clone()).collect());
+    }
+
+    /// The pod at an index is not Ready from now on, and no other of its version gets there.
+    pub fn break_pod(&mut self, index: u32, version: &str) {
+        let ordinal = self.sts.ordinals_start + index;
+        self.broken.insert(version.to_owned());
+        for sim in self.pods.iter_mut().filter(|sim| sim.pod.ordinal == ordinal) {
+            (sim.pod.ready, sim.pod.ready_since) = (false, None);
+        }
     }
 
     /// The UID of the pod at an index.
