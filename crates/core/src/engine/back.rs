@@ -58,7 +58,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn cause(&self) -> Cause {
+    pub(super) fn cause(&self) -> Cause {
         self.rollout().back.as_ref().map_or(Cause::Aborted, |back| back.cause)
     }
 
@@ -130,10 +130,17 @@ impl<'a> Turn<'a> {
                 format!("pod {}-{ordinal} to be ready on {stable}", self.workload.name)
             },
         );
+        let way_out = if self.cause() == Cause::MixedRevisions {
+            "; `siskin promote --revision <revision>` names another stable revision"
+        } else {
+            ""
+        };
         if self.problem.is_none() {
             self.report(
                 "RollbackStalled",
-                format!("going back takes longer than {deadline}; it waits for {waits_for}, and goes on"),
+                format!(
+                    "going back takes longer than {deadline}; it waits for {waits_for}, and goes on{way_out}"
+                ),
             );
         }
     }
@@ -386,6 +393,10 @@ impl<'a> Turn<'a> {
             return;
         }
         self.adopt_renamed(&update);
+        if self.spec_is_settled() {
+            // Kubernetes made it current before every pod was on it; from now on pods return as it.
+            self.delete_strays(&(0..0));
+        }
         let replicas = self.replicas();
         let back = (0..replicas).all(|index| self.is_back(index));
         if back && self.spec_is_settled() && self.nothing_above() && self.claims_are_disposed() {

@@ -150,18 +150,14 @@ impl Turn<'_> {
                 }
             }
             phase if phase == Phase::Installing || phase == Phase::OptingIn && self.paused() => {
-                if !self.need_detail() {
-                    return Taken::Later;
-                }
-                if !self.can_be_named_stable(revision) {
-                    return Taken::No(format!(
-                        "promote: {revision} is neither the current nor the update revision, and no pod runs it"
-                    ));
-                }
-                self.record_mut().stable = Some(revision.clone());
-                self.lift_own_pause();
-                self.bring_to_stable();
-                Taken::Yes(format!("{revision} is the stable revision"))
+                self.name_stable(revision)
+            }
+            // The one that was named before may turn out bad, and its pods never ready.
+            Phase::Reverting | Phase::Undoing
+                if self.cause() == Cause::MixedRevisions
+                    && self.record().stable.as_ref() != Some(revision) =>
+            {
+                self.name_stable(revision)
             }
             Phase::Idle if self.record().forgotten.as_ref() == Some(revision) => {
                 if !self.need_detail() {
@@ -176,6 +172,24 @@ impl Turn<'_> {
             }
             _ => Taken::No(format!("promote: {revision} is not being judged")),
         }
+    }
+
+    /// A person's word on which revision is the stable one.
+    fn name_stable(&mut self, revision: &Revision) -> Taken {
+        if !self.need_detail() {
+            return Taken::Later;
+        }
+        if !self.can_be_named_stable(revision) {
+            return Taken::No(format!(
+                "promote: {revision} is neither the current nor the update revision, and no pod runs it"
+            ));
+        }
+        let record = self.record_mut();
+        record.stable = Some(revision.clone());
+        record.rollout = None;
+        self.lift_own_pause();
+        self.bring_to_stable();
+        Taken::Yes(format!("{revision} is the stable revision"))
     }
 
     fn approve(&mut self, revision: &Revision, step: &str, user: &str) -> Taken {

@@ -1,6 +1,6 @@
 //! The person who is asked when nothing goes on by itself.
 
-use siskin_core::state::{PauseReason, Phase};
+use siskin_core::state::{Cause, PauseReason, Phase, Record};
 use siskin_embedded::{
     cluster::{Cluster, Precondition},
     object::Name,
@@ -42,6 +42,13 @@ pub fn help(cluster: &mut Cluster, setup: &Setup, problem: Option<&str>) {
             }
         }
         (Some("RevisionRejected"), None) => act(cluster, setup, Strangers::Undo),
+        (Some("RollbackStalled"), _) if went_back_for(&record) == Some(Cause::MixedRevisions) => {
+            let named = record.stable.as_ref().map(|stable| &*stable.0);
+            let mut known = [&*current, &*set.status.update_revision].into_iter();
+            if let Some(other) = known.find(|revision| Some(*revision) != named) {
+                annotate(cluster, "promote", Some(other));
+            }
+        }
         (Some("InstallUnclear"), _) => annotate(cluster, "promote", Some(&set.status.update_revision)),
         (Some("StableForgotten"), _) | (_, Some(PauseReason::MixedRevisions)) => {
             annotate(cluster, "promote", Some(&current));
@@ -71,6 +78,10 @@ pub fn help(cluster: &mut Cluster, setup: &Setup, problem: Option<&str>) {
         (_, Some(_)) => annotate(cluster, "paused", None),
         _ => {}
     }
+}
+
+fn went_back_for(record: &Record) -> Option<Cause> {
+    record.rollout.as_ref()?.back.as_ref().map(|back| back.cause)
 }
 
 /// The revision's template, to compare what runs.

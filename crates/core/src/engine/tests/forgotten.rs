@@ -394,3 +394,18 @@ fn a_pod_that_restarts_at_rest_is_no_reason_to_write() {
     assert_eq!((world.writes, world.phase()), (writes, Phase::Idle));
     assert_eq!(world.pods(), ["v1"; 3]);
 }
+
+#[test]
+fn an_undo_brings_back_pods_that_kubernetes_has_already_counted_as_done() {
+    let mut world = with(V2::Rejected, &Protection { hold: false, guard: false }, in_place(), true);
+    world.down = true;
+    world.scale(0, ann());
+    world.run(10);
+    world.scale(3, ann());
+    world.run(5);
+    world.restart();
+    world.until("undoing", |world| world.phase() == Phase::Undoing);
+    world.sts.current_revision = Some(Revision("db-v1".to_owned()));
+    world.until("back", |world| world.pods() == ["v1"; 3] && world.phase() == Phase::Idle);
+    assert_eq!(world.sts.partition, PARKED);
+}

@@ -91,3 +91,27 @@ fn pods_of_several_revisions_that_were_seen_late_are_no_first_install() {
     world.annotate("promote", "db-v1");
     world.until("back", |world| world.pods() == ["v1"; 3]);
 }
+
+#[test]
+fn a_person_who_named_a_bad_revision_as_stable_names_another() {
+    for hold in [false, true] {
+        let mut world = World::new(3, in_place());
+        world.hold = hold;
+        world.run(5);
+        world.set_partition(2);
+        world.release("v2");
+        world.until("mixed", |world| world.pods() == ["v1", "v1", "v2"]);
+        world.run(5);
+        world.annotate("policy", "test");
+        world.until("asked", |world| world.told("PausedMixedRevisions"));
+        world.broken.insert("v2".to_owned());
+        world.delete_pod(2);
+        world.annotate("promote", "db-v2");
+        world.until("stalled", |world| world.problem == Some("RollbackStalled"));
+        world.annotate("promote", "db-v1");
+        world.until("back", |world| world.pods() == ["v1"; 3]);
+        world.run(5);
+        assert_eq!(world.annotation("stable"), Some("db-v1"), "hold {hold}: {:?}", world.told);
+        assert_eq!(world.problem, None, "hold {hold}");
+    }
+}
