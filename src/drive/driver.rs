@@ -17,6 +17,7 @@ use siskin_core::{
     engine,
     facts::{Facts, Workload},
     group::Standing,
+    judge::Judge,
     references::of_workload,
     state::{Phase, Record, State},
 };
@@ -29,7 +30,6 @@ use super::{
     Context,
     backoff::{Backoff, Rate},
     guard::GuardView,
-    judge::Judge,
     members::standing,
     observation::Observation,
     telling::{Trouble, outcome_label, reading_label},

@@ -3,7 +3,6 @@
 mod backoff;
 mod driver;
 mod guard;
-mod judge;
 mod members;
 mod observation;
 mod telling;

@@ -13,6 +13,7 @@ pub mod engine;
 pub mod exposition;
 pub mod facts;
 pub mod group;
+pub mod judge;
 pub mod lease;
 pub mod policy;
 pub mod references;

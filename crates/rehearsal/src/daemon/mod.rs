@@ -1,7 +1,7 @@
 //! A worker of the daemon for one workload: it looks, lets the engine decide, writes, and looks again, as often as
 //! something happened and at the latest when the engine wants to.
 
-mod judge;
+mod prober;
 
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use siskin_core::{
     decision::{Decision, Note, Observe, Write},
     engine,
     facts::{Detail, Facts, PolicyFact, Rules},
+    judge::Judge,
     state::{Phase, State},
     time::{Instant, Now},
 };
@@ -19,7 +20,7 @@ use siskin_embedded::{
     object::{Kind, Pod, StatefulSet},
 };
 
-use self::judge::Judge;
+use self::prober::Prober;
 use crate::{
     project,
     wire::{Died, Request, Sent, Watch, Wire, writer},
@@ -46,6 +47,7 @@ pub struct Daemon {
     /// What it knows; `None`: not loaded, or there is nothing to look after.
     facts: Option<Facts>,
     judge: Judge,
+    prober: Prober,
     observe: Observe,
     /// How far the watches were seen.
     seen: (u64, u64),
@@ -75,6 +77,7 @@ impl Daemon {
             state: State::default(),
             facts: None,
             judge: Judge::default(),
+            prober: Prober::default(),
             observe: Observe::default(),
             seen: (0, 0),
             read_for: None,
@@ -110,7 +113,7 @@ impl Daemon {
     /// When it wants to run, if nothing happens before.
     pub fn due(&self) -> Option<Millis> {
         let step = self.wake.map(|wake| self.pause.map_or(wake, |(_, without)| wake.max(without)));
-        step.into_iter().chain(self.judge.due()).min()
+        step.into_iter().chain(self.prober.due()).min()
     }
 
     /// The policies were loaded again: it looks at this moment.
@@ -123,7 +126,7 @@ impl Daemon {
     pub fn run(&mut self, cluster: &mut Cluster, wire: &mut impl Wire) -> Result<(), Died> {
         let now = cluster.now();
         let mut news = self.look(cluster, wire);
-        news |= self.judge.probe(cluster, wire) && self.judge.has_news(mono(now));
+        news |= self.prober.probe(cluster, wire, &mut self.judge) && self.judge.has_news(mono(now));
         let due = self.wake.is_some_and(|wake| wake <= now);
         if !news && !due {
             return Ok(());
@@ -256,7 +259,7 @@ impl Daemon {
             || observe.hold && !self.observe.hold
             || observe.refusals && !self.observe.refusals;
         self.observe = observe;
-        self.judge.follow(probes, cluster.now());
+        self.prober.follow(probes, cluster.now());
         let wake =
             wake.map(|wake| cluster.now() + u64::try_from(wake.as_millis()).unwrap_or(u64::MAX).max(1));
         // What isn't there yet may be there soon.

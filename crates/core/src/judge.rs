@@ -1,6 +1,7 @@
-//! The checks of the open rollout: they live as long as it does.
+//! The checks of the open rollout: they live as long as it does. Whoever drives the engine keeps a [`Judge`] and feeds it
+//! what the pods and sources answer.
 
-use siskin_core::{
+use crate::{
     checks::{Checks, Names, Outcome, PlannedQuery, Sample, Verdicts},
     engine,
     facts::{Detail, Workload},
@@ -57,7 +58,7 @@ impl Judge {
         open.checks.queries(&names, now)
     }
 
-    /// Takes an answer.
+    /// Takes an answer; without a rollout nobody waits for it.
     pub fn take(&mut self, sample: Sample) {
         if let Some(open) = &mut self.open {
             open.checks.sample(sample);
