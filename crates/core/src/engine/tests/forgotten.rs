@@ -357,27 +357,27 @@ fn pods_that_kubernetes_made_between_restore_and_its_own_completion_are_brought_
     }
 }
 
-#[test]
-fn a_rejected_template_that_somebody_opened_while_siskin_was_down_is_brought_back() {
-    let mut world = with(V2::Rejected, &Protection { hold: false, guard: false }, in_place(), false);
+/// Somebody opens v2 for one pod while Siskin is down; when it is up again, every pod comes back.
+fn opened_and_back(v2: V2) -> World {
+    let mut world = with(v2, &Protection { hold: false, guard: false }, in_place(), false);
     world.parks = false;
     world.down = true;
     world.set_partition(2);
     world.until("opened", |world| world.pods() == ["v1", "v1", "v2"]);
     world.restart();
     world.until("back", |world| world.pods() == ["v1"; 3] && world.phase() == Phase::Idle);
+    world
+}
+
+#[test]
+fn a_rejected_template_that_somebody_opened_while_siskin_was_down_is_brought_back() {
+    let world = opened_and_back(V2::Rejected);
     assert_eq!((world.sts.partition, world.verdict_of("v2")), (PARKED, Some("rejected")));
 }
 
 #[test]
 fn what_somebody_opened_goes_back_also_while_a_person_pauses() {
-    let mut world = with(V2::Pending, &Protection { hold: false, guard: false }, in_place(), false);
-    world.parks = false;
-    world.down = true;
-    world.set_partition(2);
-    world.until("opened", |world| world.pods() == ["v1", "v1", "v2"]);
-    world.restart();
-    world.until("back", |world| world.pods() == ["v1"; 3] && world.phase() == Phase::Idle);
+    let mut world = opened_and_back(V2::Pending);
     assert!(world.annotation("paused").is_some(), "the pause is the person's");
     world.unannotate("paused");
     world.until_promoted();
