@@ -1,19 +1,6 @@
 //! Siskin: progressive delivery for Kubernetes' `StatefulSet`s.
 
-mod act;
-mod admission;
-mod cause;
 mod cli;
-mod clock;
-mod cluster;
-mod drive;
-mod lease;
-mod policies;
-mod probe;
-mod report;
-mod run;
-mod server;
-mod watch;
 
 use std::process::ExitCode;
 

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{
+use siskin_daemon::{
     cluster::Access,
     run::{self, Run},
 };

@@ -11,7 +11,7 @@ use siskin_core::{
 };
 
 use super::workload::{Found, LookError, Named, find};
-use crate::{
+use siskin_daemon::{
     cluster::{Access, Error, Resource, Scope},
     watch::{revisions::ControllerRevision, statefulsets::Whole},
 };

@@ -10,7 +10,7 @@ use siskin_core::{
 };
 
 use super::workload::{Found, LookError, Named, find};
-use crate::{
+use siskin_daemon::{
     clock,
     cluster::{Access, Error, Resource, Scope},
     watch::pods::OwnedPod,

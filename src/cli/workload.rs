@@ -2,8 +2,8 @@
 
 use siskin_core::state::{Record, Unreadable};
 
-use crate::report::metrics::Metrics;
-use crate::{
+use siskin_daemon::report::metrics::Metrics;
+use siskin_daemon::{
     cluster::{Access, AccessError, Cluster, Error, Resource},
     watch::statefulsets::{Managed, Whole},
 };

@@ -227,6 +227,8 @@ pub struct RevisionFact {
     pub name: Revision,
     /// Its resourceVersion.
     pub resource_version: String,
+    /// When it was made (API time): when its template came for the first time, unless it was pruned since.
+    pub created: Wall,
     /// `.revision`: rises each time the template becomes the wanted one.
     pub number: i64,
     /// `data.spec.template` without `$patch`.

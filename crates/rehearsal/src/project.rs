@@ -120,6 +120,7 @@ pub fn revision(revision: &object::ControllerRevision) -> RevisionFact {
     RevisionFact {
         name: Revision::from(&*revision.metadata.name),
         resource_version: revision.metadata.resource_version.to_string(),
+        created: wall(revision.metadata.created),
         number: revision.number,
         template: revision.template.json().clone(),
         verdict,

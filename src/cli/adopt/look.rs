@@ -12,16 +12,16 @@ use super::{
     manifest,
     selector::{LabelSelector, Labels, serves},
 };
-use crate::{
-    cli::{
-        daemon::{
-            self, Responsible,
-            rights::{self, MissingRight, Need},
-        },
-        doctor::{diagnosis::Answer, dry_run, look::installed},
-        status::pods,
-        workload::Found,
+use crate::cli::{
+    daemon::{
+        self, Responsible,
+        rights::{self, MissingRight, Need},
     },
+    doctor::{diagnosis::Answer, dry_run, look::installed},
+    status::pods,
+    workload::Found,
+};
+use siskin_daemon::{
     cluster::{Error, Resource, Scope},
     watch::{autoscalers::Autoscaler, meta::Meta},
 };

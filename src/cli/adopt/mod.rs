@@ -15,7 +15,7 @@ use siskin_core::{
 
 use self::findings::{Severity, findings};
 use super::workload::{Found, LookError, Named, find};
-use crate::{
+use siskin_daemon::{
     cluster::{Access, Error, Resource},
     watch::statefulsets::Whole,
 };

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use siskin_core::{configuration::Configuration, facts::Workload};
 
 pub use self::settings::{Named, built_in, configuration, policy};
-use crate::{
+use siskin_daemon::{
     cluster::{Cluster, Error, Resource, Scope},
     watch::meta::Meta,
 };

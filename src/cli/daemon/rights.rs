@@ -10,7 +10,7 @@ use siskin_core::{
     policy::{ClaimUse, Mode, Placement, Policy, Strategy, Surge},
 };
 
-use crate::cluster::{Cluster, Error, Question};
+use siskin_daemon::cluster::{Cluster, Error, Question};
 
 /// Questions that are under way at once.
 const QUESTIONS: usize = 8;

@@ -9,7 +9,7 @@ use siskin_core::{
 };
 
 use super::Daemon;
-use crate::cluster::{Cluster, Resource};
+use siskin_daemon::cluster::{Cluster, Resource};
 
 /// The configuration's key in its ConfigMap.
 const FILE: &str = "config.yaml";

@@ -7,7 +7,7 @@ use siskin_core::{
 };
 
 use super::diagnosis::{Answer, Known, Policy, Probe, Probed};
-use crate::{
+use siskin_daemon::{
     admission::hold,
     cluster::{Cluster, Error, Resource},
     watch::{

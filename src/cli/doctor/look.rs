@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use siskin_core::{facts::PARKED, state::Record};
 
 use super::diagnosis::{Care, Daemon, Known, MissingRight, Policy, Probe, Probed, Workload};
-use crate::{
+use crate::cli::daemon::{
+    self,
+    rights::{self, Need},
+};
+use siskin_daemon::{
     admission::policies,
-    cli::daemon::{
-        self,
-        rights::{self, Need},
-    },
     cluster::{Cluster, Error, Resource, Scope},
     watch::{guards::GuardList, statefulsets::Managed},
 };

@@ -15,7 +15,7 @@ use super::{
     daemon,
     workload::{CLI_MANAGER, LookError, Named, find, workload_name},
 };
-use crate::{
+use siskin_daemon::{
     cluster::{Access, Cluster},
     report::metrics::Metrics,
     watch::statefulsets::Managed,

@@ -100,8 +100,11 @@ impl Turn<'_> {
         self.record().claims.created.iter().any(|own| own.name == claim.name && own.uid == claim.uid)
     }
 
+    /// Whether a claim is as young as one that the rollout made: made since the look and, as whoever may patch the
+    /// StatefulSet may have written when that was, since the revision that is rolled out came up.
     fn made_since_the_look(&self, claim: &Claim) -> bool {
-        claim.created.0 >= self.record().claims.looked_at.0 - CLOCK_SLACK
+        let Some(canary) = self.revision(&self.rollout().canary) else { return false };
+        claim.created.0 >= self.record().claims.looked_at.max(canary.created).0 - CLOCK_SLACK
     }
 
     /// Records the claims that were made for our surge ordinals since we looked.

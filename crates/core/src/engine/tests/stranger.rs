@@ -116,6 +116,23 @@ fn a_claim_from_before_is_not_deleted_because_the_state_names_it() {
 }
 
 #[test]
+fn a_claim_from_before_is_not_deleted_because_the_state_says_that_the_look_was_before_it() {
+    let mut world = World::at_rest(3, surge());
+    world.claim("data-db-7");
+    let uid = world.claims.last().unwrap().uid.0.clone();
+    world.run(60);
+    world.release("v2");
+    world.until("the surge", |world| world.sts.replicas > 3);
+    world.edit_state(|state| {
+        state["claims"]["created"] = json!([{"name": "data-db-7", "uid": uid}]);
+        state["claims"]["lookedAt"] = json!(0);
+    });
+    world.until_idle();
+    world.run(2);
+    assert!(world.claim_names().contains(&"data-db-7"));
+}
+
+#[test]
 fn replicas_that_come_out_different_are_not_written_again_and_again() {
     let mut world = World::at_rest(4, surge());
     world.admission = Some(|set| set.replicas = set.replicas.min(4));

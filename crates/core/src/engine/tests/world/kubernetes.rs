@@ -186,6 +186,7 @@ impl World {
             None => self.revisions.push(RevisionFact {
                 name: name.clone(),
                 resource_version: "1".to_owned(),
+                created: self.wall(),
                 number,
                 template: self.sts.template.clone(),
                 verdict: None,

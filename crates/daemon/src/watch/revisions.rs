@@ -32,6 +32,7 @@ impl From<ControllerRevision> for RevisionFact {
         }
         let mut ours = metadata.ours();
         Self {
+            created: metadata.created(),
             name: Revision(metadata.name),
             resource_version: metadata.resource_version,
             number: revision,
@@ -50,6 +51,7 @@ fn verdict_of(text: &str) -> Option<RevisionVerdict> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use siskin_core::time::Wall;
 
     use super::*;
 
@@ -57,7 +59,7 @@ mod tests {
     fn the_template_comes_without_its_patch_directive() {
         let listed: ControllerRevision = serde_json::from_value(json!({
             "metadata": {
-                "name": "db-6f", "resourceVersion": "3",
+                "name": "db-6f", "resourceVersion": "3", "creationTimestamp": "1970-01-01T00:01:00Z",
                 "ownerReferences": [{ "uid": "u-1", "controller": true }],
                 "annotations": { "siskin.dev/verdict": "rejected", "siskin.dev/rollout": "r7", "siskin.dev/policy": "x" }
             },
@@ -69,6 +71,7 @@ mod tests {
         let fact = RevisionFact::from(listed);
         assert_eq!(fact.template, json!({ "spec": { "containers": [] } }));
         assert_eq!((fact.number, fact.verdict), (4, Some(RevisionVerdict::Rejected)));
+        assert_eq!(fact.created, Wall(60));
         assert_eq!(fact.rollout.as_deref(), Some("r7"));
     }
 }

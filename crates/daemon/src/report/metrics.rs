@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn every_metric_is_documented() {
-        let docs = include_str!("../../docs/operations.md");
+        let docs = include_str!("../../../../docs/operations.md");
         for family in FAMILIES {
             assert!(docs.contains(&format!("`{}`", family.name)), "docs/operations.md lacks {}", family.name);
         }
