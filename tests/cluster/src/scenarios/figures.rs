@@ -183,6 +183,9 @@ async fn rest(world: &mut World, workloads: u32, most_memory: u64) -> Result<(),
     });
     let writes = writes.count();
     let (memory, standby) = siskin.memory().await?;
+    // New pods: the kubelet waits 10 s before it starts a container for the second time.
+    siskin.stop().await?;
+    siskin.start().await?;
     let restarts = siskin.restarts().await?;
     let killed = siskin.kill().await?;
     let again = siskin.restarted(restarts + 1).await?;
