@@ -1,9 +1,9 @@
-//! The only place that reads clocks; everything else gets time as a value.
+//! The only place that reads clocks; everything else gets time as a value, or a clock that it is handed.
 
 use std::{
     sync::{
         Arc, LazyLock,
-        atomic::{AtomicI64, Ordering::Relaxed},
+        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -12,10 +12,82 @@ use http::{HeaderMap, header::DATE};
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 use siskin_core::time::{Instant, Now, Wall};
 
+/// The clocks of the machine that a daemon runs on; cheap to clone, and each clone is the same one.
+#[derive(Clone, Debug, Default)]
+pub enum Clock {
+    /// This machine's.
+    #[default]
+    Machine,
+    /// One that goes as tokio's does, and stands still where that one does.
+    Tokio(TokioClock),
+}
+
+impl Clock {
+    /// The monotonic clock.
+    pub fn mono(&self) -> Instant {
+        match self {
+            Self::Machine => machine_mono(),
+            Self::Tokio(clock) => clock.mono(),
+        }
+    }
+
+    /// The wall clock.
+    pub fn timestamp(&self) -> Timestamp {
+        match self {
+            Self::Machine => machine_timestamp(),
+            Self::Tokio(clock) => clock.timestamp(),
+        }
+    }
+}
+
+/// A machine's clocks in time that tokio tells. Clones are one clock.
+#[derive(Clone, Debug)]
+pub struct TokioClock {
+    began: tokio::time::Instant,
+    start: Timestamp,
+    jumps: Arc<Jumps>,
+}
+
+#[derive(Debug, Default)]
+struct Jumps {
+    /// By how much the wall clock is ahead, in milliseconds.
+    wall: AtomicI64,
+    /// By how much the monotonic clock is ahead, in milliseconds.
+    mono: AtomicU64,
+}
+
+impl TokioClock {
+    /// The wall clock says `start` now.
+    pub fn new(start: Timestamp) -> Self {
+        Self { began: tokio::time::Instant::now(), start, jumps: Arc::default() }
+    }
+
+    /// Somebody sets the wall clock forward, or back. The monotonic one doesn't mind.
+    pub fn set(&self, by: SignedDuration) {
+        self.jumps.wall.fetch_add(i64::try_from(by.as_millis()).unwrap_or_default(), Relaxed);
+    }
+
+    /// The machine wakes up after it was suspended for this long: both clocks went on, and no timer did.
+    pub fn slept(&self, time: Duration) {
+        let millis = u64::try_from(time.as_millis()).unwrap_or_default();
+        self.jumps.mono.fetch_add(millis, Relaxed);
+        self.set(SignedDuration::try_from(time).unwrap_or_default());
+    }
+
+    fn mono(&self) -> Instant {
+        Instant(self.began.elapsed() + Duration::from_millis(self.jumps.mono.load(Relaxed)))
+    }
+
+    fn timestamp(&self) -> Timestamp {
+        let passed = SignedDuration::try_from(self.began.elapsed()).unwrap_or_default();
+        let jumped = SignedDuration::from_millis(self.jumps.wall.load(Relaxed));
+        self.start.saturating_add(passed.saturating_add(jumped)).unwrap_or_default()
+    }
+}
+
 static START: LazyLock<Duration> = LazyLock::new(since_boot);
 
-/// The monotonic clock alone.
-pub fn mono() -> Instant {
+fn machine_mono() -> Instant {
     let start = *START;
     Instant(since_boot().saturating_sub(start))
 }
@@ -33,31 +105,46 @@ fn since_boot() -> Duration {
     FIRST.elapsed()
 }
 
-/// This machine's wall clock.
 #[expect(clippy::disallowed_methods, reason = "this is the place that reads the clock")]
-pub fn timestamp() -> Timestamp {
+fn machine_timestamp() -> Timestamp {
     Timestamp::now()
 }
 
-/// The API server's clock: this machine's, corrected by the `Date` of the API server's answers. Times in objects are by
+/// The API server's clock: that of the daemon's machine, corrected by the `Date` of the API server's answers. Times in objects are by
 /// that clock, and the two may be minutes apart. Right to a second, and to the time that an answer takes. Clones are one
 /// clock.
 #[derive(Clone, Debug, Default)]
 pub struct ServerClock {
-    /// How far it is ahead of this machine's, in milliseconds.
+    machine: Clock,
+    /// How far it is ahead of the machine's, in milliseconds.
     ahead: Arc<AtomicI64>,
 }
 
 impl ServerClock {
+    /// As far as is known it is this machine's.
+    pub fn new(machine: Clock) -> Self {
+        Self { machine, ahead: Arc::default() }
+    }
+
+    /// The clock of the daemon's machine.
+    pub fn machine(&self) -> &Clock {
+        &self.machine
+    }
+
+    /// The monotonic clock alone.
+    pub fn mono(&self) -> Instant {
+        self.machine.mono()
+    }
+
     /// Both clocks at one moment.
     pub fn now(&self) -> Now {
-        Now { mono: mono(), wall: Wall(self.timestamp().as_second()) }
+        Now { mono: self.mono(), wall: Wall(self.timestamp().as_second()) }
     }
 
     /// The time, as Kubernetes' Events have it.
     pub fn timestamp(&self) -> Timestamp {
         let ahead = SignedDuration::from_millis(self.ahead.load(Relaxed));
-        timestamp().saturating_add(ahead).unwrap_or_default()
+        self.machine.timestamp().saturating_add(ahead).unwrap_or_default()
     }
 
     /// Takes in what the headers of an answer that has just arrived say; one without a `Date` says nothing.
@@ -67,7 +154,7 @@ impl ServerClock {
         else {
             return;
         };
-        let least = date.as_millisecond() - timestamp().as_millisecond();
+        let least = date.as_millisecond() - self.machine.timestamp().as_millisecond();
         self.ahead.store(corrected(self.ahead.load(Relaxed), least), Relaxed);
     }
 }
@@ -93,8 +180,9 @@ mod tests {
     use super::*;
 
     fn date(ahead: SignedDuration) -> HeaderMap {
-        let text =
-            rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&(timestamp() + ahead)).unwrap();
+        let text = rfc2822::DateTimePrinter::new()
+            .timestamp_to_rfc9110_string(&(Clock::Machine.timestamp() + ahead))
+            .unwrap();
         HeaderMap::from_iter([(DATE, text.parse().unwrap())])
     }
 
@@ -103,9 +191,24 @@ mod tests {
         for minutes in [-7, 0, 7] {
             let clock = ServerClock::default();
             clock.hear(&date(SignedDuration::from_mins(minutes)));
-            let off = clock.timestamp().duration_since(timestamp()) - SignedDuration::from_mins(minutes);
+            let off = clock.timestamp().duration_since(Clock::Machine.timestamp())
+                - SignedDuration::from_mins(minutes);
             assert!(off.abs() < SignedDuration::from_secs(2), "{off}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_follows_tokio_stands_still_with_it_and_jumps_when_told() {
+        let told = TokioClock::new("2026-01-01T10:00:00Z".parse().unwrap());
+        let clock = Clock::Tokio(told.clone());
+        let shown = || (clock.mono().0.as_secs(), clock.timestamp().to_string());
+        assert_eq!(shown(), (0, "2026-01-01T10:00:00Z".to_owned()));
+        tokio::time::sleep(Duration::from_secs(90)).await;
+        assert_eq!(shown(), (90, "2026-01-01T10:01:30Z".to_owned()));
+        told.set(SignedDuration::from_mins(-5));
+        assert_eq!(shown(), (90, "2026-01-01T09:56:30Z".to_owned()));
+        told.slept(Duration::from_secs(30));
+        assert_eq!(shown(), (120, "2026-01-01T09:57:00Z".to_owned()));
     }
 
     #[test]

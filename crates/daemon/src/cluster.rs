@@ -371,10 +371,16 @@ impl Cluster {
         });
         let client =
             ClientBuilder::try_from(config).map_err(AccessError::Client)?.with_layer(&hearing).build();
-        Ok(Self { clock, ..Self::with(client, manager, metrics) })
+        Ok(Self::with(client, manager, metrics).told_by(clock))
     }
 
-    /// Calls go through this client; its API server is taken to have our clock.
+    /// The same connection; this is the API server's clock, and by its machine's clock everything is timed. Who makes the
+    /// client lets the clock [hear](ServerClock::hear) the answers.
+    pub fn told_by(self, clock: ServerClock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Calls go through this client; its API server is taken to have this machine's clock.
     pub fn with(client: Client, manager: &'static str, metrics: Metrics) -> Self {
         Self {
             client,

@@ -12,6 +12,7 @@ pub mod drive;
 pub mod lease;
 pub mod policies;
 pub mod probe;
+pub mod reach;
 pub mod report;
 pub mod run;
 pub mod server;

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use super::{CALL_TIMEOUT, Cluster, Error, Resource};
-use crate::{clock, lease::Leadership, report::metrics::REQUESTS};
+use crate::{lease::Leadership, report::metrics::REQUESTS};
 
 impl Cluster {
     /// The same connection; writes are sent only as long as this process leads.
@@ -30,7 +30,7 @@ impl Cluster {
         let answer = async {
             // Waiting takes time, so leading is looked at afterwards, right before the request is sent.
             let _permit = self.writes.acquire().await;
-            let Some(left) = self.leadership.time_for_a_write(clock::mono()) else { return Ok(None) };
+            let Some(left) = self.leadership.time_for_a_write() else { return Ok(None) };
             self.metrics.count(&REQUESTS, &[("method", request.method().as_str())]);
             tokio::time::timeout(left, self.client.request::<T>(request)).await.map(Some)
         };

@@ -37,10 +37,9 @@ use super::{
 use crate::{
     act::{Reply, WriteError, kind},
     admission::hold,
-    clock,
     cluster::Resource,
     policies,
-    probe::Prober,
+    probe::{Asker, Prober},
     report::{
         messages::Delivered,
         metrics::{self, CHECK, PROBES, STEPS, STORMS},
@@ -126,8 +125,15 @@ impl Driver {
         let managed = inbox.borrow_and_update().clone();
         let (tell, samples) = mpsc::channel(SAMPLES);
         let mut driver = Self {
-            prober: Prober::new(tell, context.sources.clone(), context.metrics.clone()),
-            guard: context.guards.as_ref().map(|guards| GuardView::new(guards, &key)),
+            prober: Prober::new(Asker {
+                reach: context.reach.clone(),
+                sources: context.sources.clone(),
+                clock: context.cluster.clock().machine().clone(),
+                samples: tell,
+                metrics: context.metrics.clone(),
+            }),
+            guard: (context.guards.as_ref())
+                .map(|guards| GuardView::new(guards, &key, context.cluster.clock().mono())),
             configuration: context.board.as_ref().map(Board::view),
             series: context.metrics.workload(&key),
             pulse: context.health.worker(format!("the worker of {key}")),
@@ -224,7 +230,7 @@ impl Driver {
             self.judge.take(sample);
             next = self.samples.try_recv().ok();
         }
-        if self.judge.has_news(clock::mono()) { Woken::News } else { Woken::Nothing }
+        if self.judge.has_news(self.context.cluster.clock().mono()) { Woken::News } else { Woken::Nothing }
     }
 
     /// Steps until nothing more is to be done now; false: it has to be tried again.
@@ -343,7 +349,7 @@ impl Driver {
                 Err(error) if matches!(write, Write::LabelPod { .. }) => {
                     tracing::warn!(%error, "a pod is not labelled");
                     self.trouble(Trouble::NotLabelled, error.to_string());
-                    labels_after = Some(clock::mono() + LABELS_AGAIN);
+                    labels_after = Some(self.context.cluster.clock().mono() + LABELS_AGAIN);
                 }
                 Err(error) => {
                     self.failed(write, &error);
@@ -360,7 +366,7 @@ impl Driver {
         // Where pods may not be asked, nobody is asked about them either.
         let queries = match probes.targets.as_slice() {
             [] => Vec::new(),
-            _ => self.judge.queries(&self.state, &self.managed.workload, clock::mono()),
+            _ => self.judge.queries(&self.state, &self.managed.workload, self.context.cluster.clock().mono()),
         };
         self.prober.follow(&probes);
         self.prober.ask(queries);

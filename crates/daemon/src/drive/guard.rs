@@ -6,7 +6,6 @@ use siskin_core::{facts::Guard, time::Instant};
 use tokio::sync::watch;
 
 use crate::{
-    clock,
     cluster::{Cluster, Error, Resource},
     watch::{
         guards::{GuardList, Guards, Sighting},
@@ -33,9 +32,9 @@ struct Known {
 }
 
 impl GuardView {
-    /// As it is known now, perhaps not at all yet.
-    pub fn new(guards: &Guards, key: &Key) -> Self {
-        let mut view = Self { seen: guards.of(key), known: None, unsure: false, since: clock::mono() };
+    /// As it is known `now`, perhaps not at all yet.
+    pub fn new(guards: &Guards, key: &Key, now: Instant) -> Self {
+        let mut view = Self { seen: guards.of(key), known: None, unsure: false, since: now };
         view.look();
         view
     }
@@ -141,7 +140,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_known_until_the_lists_are_listed() {
         let guards = Guards::default();
-        let mut view = GuardView::new(&guards, &key());
+        let mut view = GuardView::new(&guards, &key(), Instant::default());
         assert_eq!(view.fact(), None);
         let start = view.since;
         assert!(
@@ -157,7 +156,7 @@ mod tests {
     async fn an_old_sighting_does_not_undo_a_write_of_ours() {
         let guards = Guards::default();
         guards.see(None, Change::All(vec![list(5, "db-1")]));
-        let mut view = GuardView::new(&guards, &key());
+        let mut view = GuardView::new(&guards, &key(), Instant::default());
         assert_eq!(allowed(&view), ["db-1"]);
         view.wrote(list(9, "db-1,db-2"));
         guards.see(None, Change::Put(list(7, "db-1")));
@@ -172,7 +171,7 @@ mod tests {
     async fn an_old_sighting_does_not_bring_a_deleted_list_back() {
         let guards = Guards::default();
         guards.see(None, Change::All(vec![list(5, "db-1")]));
-        let mut view = GuardView::new(&guards, &key());
+        let mut view = GuardView::new(&guards, &key(), Instant::default());
         view.gone();
         guards.see(None, Change::Put(list(5, "db-1")));
         view.changed().await;

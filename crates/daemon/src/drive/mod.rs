@@ -29,6 +29,7 @@ use crate::{
     lease::Leadership,
     policies::Policies,
     probe::Sources,
+    reach::Reach,
     report::{
         events::Events,
         messages::Messenger,
@@ -60,6 +61,8 @@ pub struct Context {
     pub members: Members,
     /// Whom checks can ask beside the pods.
     pub sources: Sources,
+    /// How pods, sources and receivers are reached.
+    pub reach: Reach,
     /// Where Events go.
     pub events: Events,
     /// Where messages go.

@@ -12,7 +12,6 @@ use tokio::{sync::watch, task::AbortHandle};
 use tracing::Instrument;
 
 use crate::{
-    clock,
     cluster::{Cluster, Resource, Scope},
     server::health::{Age, Health},
     watch::{
@@ -113,7 +112,7 @@ impl Observation {
             pods,
             task,
             age,
-            missing: Some(Missing { since: clock::mono(), why: NOT_LISTED.to_owned() }),
+            missing: Some(Missing { since: cluster.clock().mono(), why: NOT_LISTED.to_owned() }),
             revisions: None,
             read_for: None,
             claims: Vec::new(),
@@ -164,11 +163,11 @@ impl Observation {
     /// Everything that is known, once pods and revisions have been read.
     pub async fn detail(&mut self, cluster: &Cluster, managed: &Managed, observe: Observe) -> Option<Detail> {
         let Some(pods) = self.pods.borrow_and_update().clone() else {
-            self.found(Err(NOT_LISTED.to_owned()));
+            self.found(Err(NOT_LISTED.to_owned()), cluster.clock().mono());
             return None;
         };
         let read = self.read(cluster, managed, observe).await;
-        self.found(read);
+        self.found(read, cluster.clock().mono());
         let mut pods: Vec<Pod> = pods.values().cloned().collect();
         pods.sort_by(|a, b| (a.ordinal, &a.name).cmp(&(b.ordinal, &b.name)));
         Some(Detail {
@@ -184,7 +183,7 @@ impl Observation {
 
     /// Why Kubernetes could not create a pod. It is only told to people: what can't be read is not missing.
     pub async fn refusal(&mut self, cluster: &Cluster, managed: &Managed) -> Option<String> {
-        let now = clock::mono();
+        let now = cluster.clock().mono();
         if self.refusal_fresh.is_none_or(|until| now >= until) {
             self.refusal_fresh = Some(now + REFUSAL_AGE);
             let read = refusals::last(cluster, &managed.workload).await;
@@ -208,7 +207,7 @@ impl Observation {
         if observe.autoscaler {
             self.read_autoscaler(cluster, managed).await?;
         }
-        let silent = self.age.silent_for(clock::mono());
+        let silent = self.age.silent_for(cluster.clock().mono());
         if silent > SILENCE {
             return Err(format!("the watch of its pods is silent for {}s", silent.as_secs()));
         }
@@ -216,11 +215,10 @@ impl Observation {
     }
 
     /// Keeps since when something is missing, and why.
-    fn found(&mut self, read: Result<(), String>) {
-        self.missing = read.err().map(|why| Missing {
-            since: self.missing.as_ref().map_or_else(clock::mono, |missing| missing.since),
-            why,
-        });
+    fn found(&mut self, read: Result<(), String>, now: Instant) {
+        self.missing = read
+            .err()
+            .map(|why| Missing { since: self.missing.as_ref().map_or(now, |missing| missing.since), why });
     }
 
     async fn read_revisions(&mut self, cluster: &Cluster, managed: &Managed) -> Result<(), String> {
@@ -233,7 +231,7 @@ impl Observation {
         if self.read_for.as_ref() == Some(&wanted) {
             return Ok(());
         }
-        self.may_read()?;
+        self.may_read(cluster.clock().mono())?;
         match cluster.list::<ControllerRevision>(&self.scope).await {
             Ok(listed) => {
                 let ours = listed.items.into_iter().filter(|revision| revision.owned_by(&workload.uid));
@@ -241,7 +239,7 @@ impl Observation {
                 self.read_for = Some(wanted);
                 Ok(())
             }
-            Err(error) => Err(self.failed(&error)),
+            Err(error) => Err(self.failed(&error, cluster.clock().mono())),
         }
     }
 
@@ -250,7 +248,7 @@ impl Observation {
         if self.claims_fresh.is_some_and(|until| now.mono < until) {
             return Ok(());
         }
-        self.may_read()?;
+        self.may_read(cluster.clock().mono())?;
         let scope = Scope { resource: Resource::Claims, selector: None, ..self.scope.clone() };
         match cluster.list_metadata::<ClaimMeta>(&scope).await {
             Ok(listed) => {
@@ -260,16 +258,16 @@ impl Observation {
                 self.claims_fresh = Some(now.mono + CLAIMS_AGE);
                 Ok(())
             }
-            Err(error) => Err(self.failed(&error)),
+            Err(error) => Err(self.failed(&error, cluster.clock().mono())),
         }
     }
 
     async fn read_autoscaler(&mut self, cluster: &Cluster, managed: &Managed) -> Result<(), String> {
-        let now = clock::mono();
+        let now = cluster.clock().mono();
         if self.autoscaler_fresh.is_some_and(|until| now < until) {
             return Ok(());
         }
-        self.may_read()?;
+        self.may_read(cluster.clock().mono())?;
         let scope =
             Scope { resource: Resource::HorizontalPodAutoscalers, selector: None, ..self.scope.clone() };
         let found = match cluster.list::<autoscalers::Autoscaler>(&scope).await {
@@ -279,7 +277,7 @@ impl Observation {
                 .find(|autoscaler| autoscaler.scales(&managed.workload))
                 .map_or(Autoscaler::Absent, |autoscaler| Autoscaler::Present(autoscaler.into_name())),
             Err(error) if error.is_forbidden() => Autoscaler::Unknown(error.to_string()),
-            Err(error) => return Err(self.failed(&error)),
+            Err(error) => return Err(self.failed(&error, cluster.clock().mono())),
         };
         self.autoscaler = Some(found);
         self.autoscaler_fresh = Some(now + AUTOSCALER_AGE);
@@ -287,32 +285,32 @@ impl Observation {
     }
 
     async fn ask_for_right(&mut self, cluster: &Cluster, namespace: &str) -> Result<(), String> {
-        let now = clock::mono();
+        let now = cluster.clock().mono();
         if self.right_fresh.is_some_and(|until| now < until) {
             return Ok(());
         }
-        self.may_read()?;
+        self.may_read(cluster.clock().mono())?;
         match cluster.may_delete_claims(namespace).await {
             Ok(allowed) => {
                 self.may_delete_claims = allowed;
                 self.right_fresh = Some(now + RIGHT_AGE);
                 Ok(())
             }
-            Err(error) => Err(self.failed(&error)),
+            Err(error) => Err(self.failed(&error, cluster.clock().mono())),
         }
     }
 
     /// `Err` with the reason during the pause after a read that failed.
-    fn may_read(&self) -> Result<(), String> {
+    fn may_read(&self, now: Instant) -> Result<(), String> {
         match &self.missing {
-            Some(missing) if clock::mono() < self.not_before => Err(missing.why.clone()),
+            Some(missing) if now < self.not_before => Err(missing.why.clone()),
             _ => Ok(()),
         }
     }
 
-    fn failed(&mut self, error: &crate::cluster::Error) -> String {
+    fn failed(&mut self, error: &crate::cluster::Error, now: Instant) -> String {
         tracing::warn!(%error, "the observation is incomplete");
-        self.not_before = clock::mono() + RETRY;
+        self.not_before = now + RETRY;
         error.to_string()
     }
 }

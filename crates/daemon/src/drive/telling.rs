@@ -9,7 +9,6 @@ use siskin_core::{
 
 use super::driver::Driver;
 use crate::{
-    clock,
     report::metrics::{PHASE, PROBLEM, ROLLOUTS, WORKLOAD_INFO},
     watch::guards::GuardList,
 };
@@ -64,7 +63,7 @@ impl Driver {
 
     /// Without all that it asked for the engine decides less, and people should know why.
     pub(super) fn tell_what_is_missing(&mut self) {
-        let now = clock::mono();
+        let now = self.context.cluster.clock().mono();
         let unlisted = self.guard.as_ref().is_some_and(|view| view.missing(now));
         let missing = if unlisted {
             Some(

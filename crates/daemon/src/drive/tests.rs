@@ -17,14 +17,18 @@ use siskin_core::{
     state::Rollout,
     time::{Instant, Wall},
 };
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 
 use super::{Context, Fleet, Members, Seen, driver::Driver, observation::Observation};
 use crate::{
     act::{Act, Kill},
-    clock,
+    clock::Clock,
     cluster::Cluster,
     lease::Leadership,
+    reach::Reach,
     report::{events::Events, messages::Messenger, metrics::Metrics},
     server::health::Health,
     watch::{
@@ -103,14 +107,16 @@ fn context(server: &Refusing, metrics: &Metrics, guards: Option<Guards>) -> (Con
     let cluster = server.cluster(metrics);
     let (stopping, stop) = watch::channel(false);
     let (_library, policies) = watch::channel(Arc::new(Library::default()));
+    let mut tasks = JoinSet::new();
     let context = Context {
         act: Act::new(cluster.clone(), metrics.clone(), Kill::default()),
         policies,
         rules: Rules::default(),
         members: Members::new(MaxParallelRollouts::default(), &[None]),
         sources: [].into(),
-        events: Events::start(cluster.clone(), metrics.clone()),
-        messenger: Messenger::start(Vec::new(), metrics),
+        reach: Reach::Network,
+        events: Events::start(cluster.clone(), metrics.clone(), "test".to_owned(), &mut tasks),
+        messenger: Messenger::start(Vec::new(), &Reach::Network, metrics, &mut tasks),
         cluster,
         metrics: metrics.clone(),
         health: Health::default(),
@@ -121,6 +127,7 @@ fn context(server: &Refusing, metrics: &Metrics, guards: Option<Guards>) -> (Con
         class: None,
         leadership: Leadership::Always,
     };
+    tasks.detach_all();
     (context, stopping)
 }
 
@@ -170,7 +177,7 @@ async fn a_worker_writes_no_more_once_it_reads_that_the_class_is_another() {
 /// A fleet that has seen the workload `db` of this class, and what tells it until when it leads.
 fn fleet(server: &Refusing, metrics: &Metrics, class: Option<&str>) -> watch::Sender<Instant> {
     let (tell, until) = watch::channel(Instant::default());
-    let leadership = Leadership::Elected { until, grace: Duration::from_secs(5) };
+    let leadership = Leadership::Elected { until, grace: Duration::from_secs(5), clock: Clock::Machine };
     let mut set = statefulset();
     if let Some(class) = class {
         set["metadata"]["annotations"]["siskin.dev/class"] = json!(class);
@@ -194,7 +201,7 @@ async fn a_standby_writes_nothing_and_works_only_as_long_as_it_leads() {
     let patches = || *server.patches.lock().unwrap();
     tokio::time::sleep(Duration::from_mins(5)).await;
     assert_eq!(patches(), 0);
-    tell.send_replace(clock::mono() + Duration::from_hours(1));
+    tell.send_replace(Clock::Machine.mono() + Duration::from_hours(1));
     tokio::time::sleep(Duration::from_mins(5)).await;
     assert!(patches() > 5);
     tell.send_replace(Instant::default());
@@ -209,7 +216,7 @@ async fn a_standby_writes_nothing_and_works_only_as_long_as_it_leads() {
 async fn a_workload_of_another_class_is_none_of_our_business() {
     let (server, metrics) = (Refusing::default(), Metrics::default());
     let tell = fleet(&server, &metrics, Some("blue"));
-    tell.send_replace(clock::mono() + Duration::from_hours(1));
+    tell.send_replace(Clock::Machine.mono() + Duration::from_hours(1));
     tokio::time::sleep(Duration::from_mins(5)).await;
     assert_eq!(*server.patches.lock().unwrap(), 0);
 }
@@ -224,7 +231,7 @@ async fn what_stays_unseen_for_ten_seconds_is_worth_telling() {
         observation.detail(&cluster, &managed, Observe::default()).await.is_none(),
         "nothing is listed yet"
     );
-    let later = |seconds| clock::mono() + Duration::from_secs(seconds);
+    let later = |seconds| Clock::Machine.mono() + Duration::from_secs(seconds);
     assert_eq!(observation.missing(later(5)), None);
     assert_eq!(observation.missing(later(10)), Some("its pods can't be listed"));
     observation.changed().await;

@@ -8,7 +8,7 @@ use siskin_core::{
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    task::{JoinError, JoinHandle, JoinSet},
+    task::{JoinError, JoinSet},
 };
 use tracing::Instrument;
 
@@ -17,7 +17,7 @@ use super::{
     object::{self, Held},
 };
 use crate::{
-    clock,
+    clock::Clock,
     cluster::{Cluster, Error, Resource, Scope},
     report::metrics::{LEADER, Metrics},
     server::health::Health,
@@ -28,20 +28,22 @@ use crate::{
 const RELEASE_WITHIN: Duration = Duration::from_secs(1);
 
 /// The election that this process stands in.
+///
+/// Dropping it ends it without a word, as the end of the process does.
 pub struct Election {
-    task: JoinHandle<()>,
+    task: JoinSet<()>,
     end: oneshot::Sender<()>,
 }
 
 /// What this process is called in the Lease: a pod is one process at a time, so one that was started again in its pod
 /// goes on where it was. Elsewhere each process is another.
-pub fn identity() -> String {
+pub fn identity(clock: &Clock) -> String {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     match (variable("POD_NAME"), variable("POD_UID")) {
         (Some(name), Some(uid)) => format!("{name}_{uid}"),
         (name, _) => {
             let name = name.or_else(|| variable("HOSTNAME")).unwrap_or_else(|| "siskin".to_owned());
-            format!("{name}_{}_{}", std::process::id(), clock::timestamp().as_microsecond())
+            format!("{name}_{}_{}", std::process::id(), clock.timestamp().as_microsecond())
         }
     }
 }
@@ -82,24 +84,26 @@ impl Election {
             leads: false,
         };
         elector.metrics.set(&LEADER, &[], 0.0);
-        let task = async move {
+        let standing = async move {
             elector.run(tells, ends).await;
             drop(watching);
         };
-        let task = tokio::spawn(task.instrument(tracing::info_span!("election")));
+        let mut task = JoinSet::new();
+        task.spawn(standing.instrument(tracing::info_span!("election")));
         let grace = timing.lease_duration.saturating_sub(timing.renew_deadline);
-        (Self { task, end }, Leadership::Elected { until: leads_until, grace })
+        let clock = cluster.clock().machine().clone();
+        (Self { task, end }, Leadership::Elected { until: leads_until, grace, clock })
     }
 
     /// Waits for its end, which only a defect brings.
     pub async fn ended(&mut self) -> Result<(), JoinError> {
-        (&mut self.task).await
+        self.task.join_next().await.unwrap_or(Ok(()))
     }
 
     /// Gives the Lease back, once nothing else of this process is under way, so that another can lead at once.
-    pub async fn release(self) {
+    pub async fn release(mut self) {
         let _ = self.end.send(());
-        if tokio::time::timeout(RELEASE_WITHIN, self.task).await.is_err() {
+        if tokio::time::timeout(RELEASE_WITHIN, self.task.join_next()).await.is_err() {
             tracing::warn!("the Lease could not be given back in time; others wait until it is over");
         }
     }
@@ -134,10 +138,10 @@ impl Elector {
     ) {
         loop {
             while let Ok(lease) = tells.try_recv() {
-                self.candidate.told(lease, clock::mono());
+                self.candidate.told(lease, self.now());
             }
             self.tell();
-            let now = clock::mono();
+            let now = self.now();
             let wait = match self.candidate.next(now) {
                 Next::Read => {
                     self.read().await;
@@ -159,17 +163,21 @@ impl Elector {
                     }
                     return;
                 }
-                Some(lease) = tells.recv() => self.candidate.told(lease, clock::mono()),
+                Some(lease) = tells.recv() => self.candidate.told(lease, self.now()),
                 () = tokio::time::sleep(wait) => {}
             }
         }
+    }
+
+    fn now(&self) -> Instant {
+        self.cluster.clock().mono()
     }
 
     /// Tells the others here whether this process leads.
     fn tell(&mut self) {
         let until = self.candidate.leads_until();
         self.until.send_if_modified(|known| std::mem::replace(known, until) != until);
-        let leads = self.candidate.leads(clock::mono());
+        let leads = self.candidate.leads(self.now());
         if leads == self.leads {
             return;
         }
@@ -185,32 +193,33 @@ impl Elector {
     }
 
     async fn read(&mut self) {
-        let sent = clock::mono();
+        let sent = self.now();
         match self.limited(self.cluster.get::<Held>(Resource::Leases, &self.namespace, &self.name)).await {
             Some(Ok(Held(lease))) => {
                 tracing::debug!(holder = lease.holder, version = lease.version, "read");
-                self.candidate.read(Some(lease), clock::mono());
+                self.candidate.read(Some(lease), self.now());
             }
-            Some(Err(error)) if error.is_not_found() => self.candidate.read(None, clock::mono()),
+            Some(Err(error)) if error.is_not_found() => self.candidate.read(None, self.now()),
             failed => self.failed(failed.and_then(Result::err), sent),
         }
     }
 
     async fn write(&mut self, claim: &Claim) {
         let Self { cluster, namespace, name, .. } = &*self;
-        let body = object::body(name, claim, self.timing.lease_duration, clock::timestamp());
-        let sent = clock::mono();
+        let body =
+            object::body(name, claim, self.timing.lease_duration, self.cluster.clock().machine().timestamp());
+        let sent = self.now();
         let written = match &claim.over {
             Some(_) => self.limited(cluster.patch(Resource::Leases, namespace, name, &body)).await,
             None => self.limited(cluster.create(Resource::Leases, namespace, &body)).await,
         };
         match written {
-            Some(Ok(Held(lease))) => self.candidate.wrote(lease, sent, clock::mono()),
+            Some(Ok(Held(lease))) => self.candidate.wrote(lease, sent, self.now()),
             Some(Err(error)) if error.is_conflict() => {
                 tracing::debug!(%error, "another process wrote the Lease first");
                 self.candidate.contradicted();
             }
-            Some(Err(error)) if error.is_not_found() => self.candidate.read(None, clock::mono()),
+            Some(Err(error)) if error.is_not_found() => self.candidate.read(None, self.now()),
             failed => self.failed(failed.and_then(Result::err), sent),
         }
     }

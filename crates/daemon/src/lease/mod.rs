@@ -32,7 +32,7 @@ use siskin_core::time::Instant;
 use tokio::sync::watch;
 
 pub use self::election::{Election, identity};
-use crate::clock;
+use crate::clock::Clock;
 
 /// Whether this process leads; cheap to clone.
 #[derive(Clone, Debug)]
@@ -45,21 +45,23 @@ pub enum Leadership {
         until: watch::Receiver<Instant>,
         /// The time from then on in which nobody else leads.
         grace: Duration,
+        /// What this process tells the time by.
+        clock: Clock,
     },
 }
 
 impl Leadership {
     /// Whether this process leads now.
-    pub fn leads(&self, now: Instant) -> bool {
-        self.time_for_a_write(now).is_some()
+    pub fn leads(&self) -> bool {
+        self.time_for_a_write().is_some()
     }
 
     /// How long a write may take that is sent now: when it is over, others may lead. `None`: this process doesn't.
-    pub fn time_for_a_write(&self, now: Instant) -> Option<Duration> {
+    pub fn time_for_a_write(&self) -> Option<Duration> {
         match self {
             Self::Always => Some(Duration::MAX),
-            Self::Elected { until, grace } => {
-                let until = *until.borrow();
+            Self::Elected { until, grace, clock } => {
+                let (until, now) = (*until.borrow(), clock.mono());
                 (now < until).then(|| until.since(now) + *grace)
             }
         }
@@ -68,12 +70,11 @@ impl Leadership {
     /// Waits until leading is something else than `leads`, and says what.
     pub async fn turned(&mut self, leads: bool) -> bool {
         loop {
-            let now = clock::mono();
-            if self.leads(now) != leads {
+            if self.leads() != leads {
                 return !leads;
             }
-            let Self::Elected { until, .. } = self else { return std::future::pending().await };
-            let left = until.borrow_and_update().since(now);
+            let Self::Elected { until, clock, .. } = self else { return std::future::pending().await };
+            let left = until.borrow_and_update().since(clock.mono());
             tokio::select! {
                 Ok(()) = until.changed() => {}
                 () = tokio::time::sleep(left), if leads => {}
@@ -95,36 +96,41 @@ mod tests {
 
     use super::*;
     use crate::{
+        clock::TokioClock,
         cluster::{Cluster, Precondition, Resource},
         report::metrics::Metrics,
     };
 
     fn elected(millis: u64) -> (watch::Sender<Instant>, Leadership) {
-        let (tell, until) = watch::channel(clock::mono() + Duration::from_millis(millis));
-        (tell, Leadership::Elected { until, grace: Duration::from_secs(5) })
+        let (tell, until) = watch::channel(Clock::Machine.mono() + Duration::from_millis(millis));
+        (tell, Leadership::Elected { until, grace: Duration::from_secs(5), clock: Clock::Machine })
     }
 
-    #[test]
-    fn a_write_may_take_until_others_may_lead() {
-        let (_tell, leadership) = elected(10_000);
-        let now = clock::mono();
-        let left = leadership.time_for_a_write(now).unwrap();
-        assert!(left > Duration::from_secs(14) && left <= Duration::from_secs(15), "{left:?}");
-        assert_eq!(leadership.time_for_a_write(now + Duration::from_secs(11)), None);
+    #[tokio::test(start_paused = true)]
+    async fn a_write_may_take_until_others_may_lead() {
+        let clock = TokioClock::new(jiff::Timestamp::UNIX_EPOCH);
+        let (_tell, until) = watch::channel(Instant(Duration::from_secs(10)));
+        let grace = Duration::from_secs(5);
+        let leadership = Leadership::Elected { until, grace, clock: Clock::Tokio(clock.clone()) };
+        assert_eq!(leadership.time_for_a_write(), Some(Duration::from_secs(15)));
+        clock.slept(Duration::from_secs(9));
+        assert_eq!(leadership.time_for_a_write(), Some(Duration::from_secs(6)));
+        clock.slept(Duration::from_secs(1));
+        assert_eq!(leadership.time_for_a_write(), None);
     }
 
     #[tokio::test]
     async fn a_leader_s_time_ends_by_itself() {
         let (_tell, mut leadership) = elected(50);
         assert!(!leadership.turned(true).await);
-        assert!(!leadership.leads(clock::mono()));
+        assert!(!leadership.leads());
     }
 
     #[tokio::test]
     async fn a_standby_is_told_when_it_leads() {
         let (tell, mut leadership) = elected(0);
         let waiting = tokio::spawn(async move { leadership.turned(false).await });
-        tell.send_replace(clock::mono() + Duration::from_secs(10));
+        tell.send_replace(Clock::Machine.mono() + Duration::from_secs(10));
         assert!(waiting.await.unwrap());
     }
 
@@ -151,7 +157,7 @@ mod tests {
         for resource in [Resource::Leases, Resource::Events] {
             patch(resource).await.unwrap();
         }
-        tell.send_replace(clock::mono() + Duration::from_secs(10));
+        tell.send_replace(Clock::Machine.mono() + Duration::from_secs(10));
         patch(Resource::StatefulSets).await.unwrap();
         assert_eq!(*sent.lock().unwrap(), ["leases", "events", "statefulsets"]);
     }

@@ -4,7 +4,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use reqwest::{
-    Client, Request, Response,
+    Request,
     header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
     redirect::Policy,
 };
@@ -14,14 +14,17 @@ use siskin_core::{
     policy::{Endpoint, HttpProbe, Measure, Port, Probe, Scheme},
 };
 
-use crate::cause::innermost;
+use crate::{
+    cause::innermost,
+    reach::{Answer, Client, Failure, Reach},
+};
 
 /// How much of a health endpoint's body is read.
 const HTTP_BODY: usize = 64 << 10;
 
 /// A client for one probe: a fresh connection each time tells more than one that is known to work.
-pub fn client(probe: &PlannedProbe) -> Result<Client, String> {
-    let builder = Client::builder()
+pub fn client(reach: &Reach, probe: &PlannedProbe) -> Result<Client, String> {
+    let builder = reqwest::Client::builder()
         .redirect(Policy::none())
         .no_proxy()
         .pool_max_idle_per_host(0)
@@ -29,7 +32,7 @@ pub fn client(probe: &PlannedProbe) -> Result<Client, String> {
         .tls_danger_accept_invalid_certs(true)
         .user_agent(concat!("siskin/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(probe.connect_timeout);
-    builder.build().map_err(|error| format!("the HTTP client can't be made: {}", innermost(&error)))
+    reach.client(builder).map_err(|error| format!("the HTTP client can't be made: {}", innermost(&error)))
 }
 
 /// Asks once. `None`: the pod has no address yet.
@@ -70,7 +73,7 @@ fn question(client: &Client, probe: &PlannedProbe, target: &Target, ip: &str) ->
 }
 
 async fn answer(client: &Client, request: Request, probe: &PlannedProbe) -> Result<Reading, String> {
-    let answer = client.execute(request).await.map_err(|error| tell(&error, probe))?;
+    let answer = client.send(request).await.map_err(|error| tell(&error, probe))?;
     match &probe.probe {
         Probe::Http(http) => health(answer, http, probe).await,
         Probe::Scrape(scrape) => counts(answer, &scrape.measure, probe).await,
@@ -102,7 +105,7 @@ fn headers(endpoint: &Endpoint) -> HeaderMap {
     endpoint.headers.iter().filter_map(valid).collect()
 }
 
-async fn health(mut answer: Response, http: &HttpProbe, probe: &PlannedProbe) -> Result<Reading, String> {
+async fn health(mut answer: Answer, http: &HttpProbe, probe: &PlannedProbe) -> Result<Reading, String> {
     let status = answer.status().as_u16();
     let expected = if http.expected_status.is_empty() {
         (200..400).contains(&status)
@@ -127,7 +130,7 @@ async fn health(mut answer: Response, http: &HttpProbe, probe: &PlannedProbe) ->
     }
 }
 
-async fn counts(mut answer: Response, measure: &Measure, probe: &PlannedProbe) -> Result<Reading, String> {
+async fn counts(mut answer: Answer, measure: &Measure, probe: &PlannedProbe) -> Result<Reading, String> {
     let status = answer.status().as_u16();
     if status != 200 {
         return Err(format!("the metrics page answered with status {status}"));
@@ -142,22 +145,20 @@ async fn counts(mut answer: Response, measure: &Measure, probe: &PlannedProbe) -
 }
 
 /// A header of an answer. One with odd bytes reads as one that isn't known.
-fn header<'a>(answer: &'a Response, name: &HeaderName) -> Option<&'a str> {
+fn header<'a>(answer: &'a Answer, name: &HeaderName) -> Option<&'a str> {
     answer.headers().get(name).map(|value| value.to_str().unwrap_or("?"))
 }
 
 /// What went wrong, in words for the evidence.
-fn tell(error: &reqwest::Error, probe: &PlannedProbe) -> String {
+fn tell(error: &Failure, probe: &PlannedProbe) -> String {
     told(error, probe.connect_timeout, probe.timeout)
 }
 
 /// The same for a request with these limits for the connection and for everything.
-pub(super) fn told(error: &reqwest::Error, connect_timeout: Duration, timeout: Duration) -> String {
-    if error.is_timeout() && error.is_connect() {
-        format!("no connection within {}ms", connect_timeout.as_millis())
-    } else if error.is_timeout() {
-        format!("no complete answer within {}ms", timeout.as_millis())
-    } else {
-        innermost(error)
+pub(super) fn told(failure: &Failure, connect_timeout: Duration, timeout: Duration) -> String {
+    match failure {
+        Failure::NoConnection => format!("no connection within {}ms", connect_timeout.as_millis()),
+        Failure::NoAnswer => format!("no complete answer within {}ms", timeout.as_millis()),
+        Failure::Other(why) => why.clone(),
     }
 }

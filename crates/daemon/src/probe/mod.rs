@@ -19,7 +19,8 @@ use tokio::{
 };
 
 use crate::{
-    clock,
+    clock::Clock,
+    reach::Reach,
     report::metrics::{Metrics, SAMPLES_DROPPED},
 };
 
@@ -30,19 +31,27 @@ pub type Sources = Arc<[Source]>;
 pub struct Prober {
     running: BTreeMap<(String, Uid), Running>,
     asking: BTreeMap<String, Asking>,
-    sources: Sources,
-    out: Out,
+    asker: Asker,
 }
 
-/// Where samples go.
+/// How is asked, and where samples go.
 #[derive(Clone)]
-struct Out {
-    samples: mpsc::Sender<Sample>,
-    metrics: Metrics,
+pub struct Asker {
+    /// How pods and sources are reached.
+    pub reach: Reach,
+    /// The sources.
+    pub sources: Sources,
+    /// What samples are dated by.
+    pub clock: Clock,
+    /// Where samples go; what doesn't fit is dropped and counted.
+    pub samples: mpsc::Sender<Sample>,
+    /// Where is counted.
+    pub metrics: Metrics,
 }
 
-impl Out {
-    fn give(&self, sample: Sample) {
+impl Asker {
+    fn give(&self, check: String, origin: Origin, reading: Reading) {
+        let sample = Sample { check, origin, at: self.clock.mono(), reading };
         if self.samples.try_send(sample).is_err() {
             self.metrics.count(&SAMPLES_DROPPED, &[]);
         }
@@ -77,9 +86,9 @@ impl Drop for Running {
 }
 
 impl Prober {
-    /// Samples go to `samples`; what doesn't fit is dropped and counted.
-    pub fn new(samples: mpsc::Sender<Sample>, sources: Sources, metrics: Metrics) -> Self {
-        Self { running: BTreeMap::new(), asking: BTreeMap::new(), sources, out: Out { samples, metrics } }
+    /// Nothing is asked yet.
+    pub fn new(asker: Asker) -> Self {
+        Self { running: BTreeMap::new(), asking: BTreeMap::new(), asker }
     }
 
     /// Follows a plan: what is new begins at once, what is gone ends, the rest goes on in its rhythm.
@@ -120,21 +129,21 @@ impl Prober {
 
     fn begin(&self, query: PlannedQuery) -> Asking {
         let (query, seen) = watch::channel(query);
-        let task = tokio::spawn(inquire(seen, self.sources.clone(), self.out.clone()));
+        let task = tokio::spawn(inquire(seen, self.asker.clone()));
         Asking { query, task: task.abort_handle() }
     }
 
     fn start(&self, probe: PlannedProbe, target: Target) -> Running {
         let probe = Arc::new(probe);
         let (target, seen) = watch::channel(target);
-        let task = tokio::spawn(run(probe.clone(), seen, self.out.clone()));
+        let task = tokio::spawn(run(probe.clone(), seen, self.asker.clone()));
         Running { probe, target, task: task.abort_handle() }
     }
 }
 
 /// Asks for ever. A slow answer delays the next question, so that a pod is never asked twice at once.
-async fn run(probe: Arc<PlannedProbe>, target: watch::Receiver<Target>, out: Out) {
-    let client = ask::client(&probe);
+async fn run(probe: Arc<PlannedProbe>, target: watch::Receiver<Target>, asker: Asker) {
+    let client = ask::client(&asker.reach, &probe);
     let mut ticks = rhythm(probe.every);
     loop {
         ticks.tick().await;
@@ -146,21 +155,21 @@ async fn run(probe: Arc<PlannedProbe>, target: watch::Receiver<Target>, out: Out
         if let Some(reading) = reading {
             let Target { pod, restarts, .. } = target;
             let origin = Origin::Pod { pod, restarts };
-            out.give(Sample { check: probe.check.clone(), origin, at: clock::mono(), reading });
+            asker.give(probe.check.clone(), origin, reading);
         }
     }
 }
 
 /// Asks a source for ever, in the same way.
-async fn inquire(query: watch::Receiver<PlannedQuery>, sources: Sources, out: Out) {
+async fn inquire(query: watch::Receiver<PlannedQuery>, asker: Asker) {
     let every = query.borrow().every;
     let mut ticks = rhythm(every);
     loop {
         ticks.tick().await;
         let query = query.borrow().clone();
-        let reading = source::ask(&sources, &query).await;
+        let reading = source::ask(&asker.reach, &asker.sources, &query).await;
         let PlannedQuery { check, about, .. } = query;
-        out.give(Sample { check, origin: Origin::Source { about }, at: clock::mono(), reading });
+        asker.give(check, Origin::Source { about }, reading);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::{
-    Certificate, Client, Request,
+    Certificate, Request,
     header::{ACCEPT, AUTHORIZATION, HeaderValue},
     redirect::Policy,
 };
@@ -15,10 +15,13 @@ use siskin_core::{
 };
 
 use super::ask::told;
-use crate::cause::innermost;
+use crate::{
+    cause::innermost,
+    reach::{Client, Failure, Reach},
+};
 
 /// Asks once.
-pub async fn ask(sources: &[Source], query: &PlannedQuery) -> Reading {
+pub async fn ask(reach: &Reach, sources: &[Source], query: &PlannedQuery) -> Reading {
     let kind = match query.question {
         Question::Prometheus { .. } => SourceKind::Prometheus,
         Question::Json { .. } => SourceKind::Json,
@@ -29,7 +32,7 @@ pub async fn ask(sources: &[Source], query: &PlannedQuery) -> Reading {
         return Reading::Refused(reason);
     };
     let within = query.timeout.min(source.timeout.0);
-    let client = match client(source, query.connect_timeout.min(within)) {
+    let client = match client(reach, source, query.connect_timeout.min(within)) {
         Ok(client) => client,
         Err(reason) => return Reading::Unusable(reason),
     };
@@ -43,14 +46,14 @@ pub async fn ask(sources: &[Source], query: &PlannedQuery) -> Reading {
             "the answer is longer than {} KiB: let the query aggregate",
             answer::LONGEST >> 10
         )),
-        Err(error) => Reading::Unusable(told(&error.without_url(), query.connect_timeout, within)),
+        Err(error) => Reading::Unusable(told(&error, query.connect_timeout, within)),
     }
 }
 
 /// A client for one question, so that a rotated certificate authority is trusted at once. Nothing is redirected: the
 /// configuration alone decides who gets the credentials.
-fn client(source: &Source, connect_timeout: Duration) -> Result<Client, String> {
-    let builder = Client::builder()
+fn client(reach: &Reach, source: &Source, connect_timeout: Duration) -> Result<Client, String> {
+    let builder = reqwest::Client::builder()
         .redirect(Policy::none())
         .pool_max_idle_per_host(0)
         .user_agent(concat!("siskin/", env!("CARGO_PKG_VERSION")))
@@ -68,7 +71,7 @@ fn client(source: &Source, connect_timeout: Duration) -> Result<Client, String> 
         None if source.url.starts_with("http://") => builder.tls_certs_only([]),
         None => builder,
     };
-    builder.build().map_err(|error| {
+    reach.client(builder).map_err(|error| {
         format!("{}; an https source needs `caFile`, or CA certificates in the image", innermost(&error))
     })
 }
@@ -112,8 +115,8 @@ enum Whole {
     TooLong,
 }
 
-async fn answer(client: &Client, request: Request) -> reqwest::Result<Whole> {
-    let mut answer = client.execute(request).await?;
+async fn answer(client: &Client, request: Request) -> Result<Whole, Failure> {
+    let mut answer = client.send(request).await?;
     let (status, mut body) = (answer.status().as_u16(), Vec::new());
     while let Some(chunk) = answer.chunk().await? {
         if body.len() + chunk.len() > answer::LONGEST {

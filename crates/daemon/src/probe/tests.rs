@@ -27,8 +27,8 @@ use siskin_core::{
 };
 use tokio::{net::TcpListener, sync::mpsc};
 
-use super::{Prober, ask};
-use crate::report::metrics::Metrics;
+use super::{Asker, Prober, Sources, ask};
+use crate::{clock::Clock, reach::Reach, report::metrics::Metrics};
 
 /// For a pod that answers, however busy the machine is.
 const PATIENT: Duration = Duration::from_secs(20);
@@ -62,6 +62,11 @@ async fn negotiated(headers: HeaderMap) -> Response {
         (header::CONTENT_ENCODING, "gzip"),
     ];
     (headers, body.finish().unwrap()).into_response()
+}
+
+/// Asks over the network.
+fn asker(samples: mpsc::Sender<Sample>, sources: Sources) -> Asker {
+    Asker { reach: Reach::Network, sources, clock: Clock::Machine, samples, metrics: Metrics::default() }
 }
 
 impl FakePod {
@@ -162,7 +167,7 @@ fn target() -> Target {
 
 async fn answer(probe: Probe, target: &Target) -> Option<Reading> {
     let probe = planned(probe);
-    ask::ask(&ask::client(&probe).unwrap(), &probe, target).await
+    ask::ask(&ask::client(&Reach::Network, &probe).unwrap(), &probe, target).await
 }
 
 async fn health(probe: HttpProbe) -> Reading {
@@ -207,7 +212,7 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
 async fn a_pod_that_hangs_costs_the_timeout() {
     let pod = FakePod::start().await;
     let probe = PlannedProbe { timeout: TIMEOUT, ..planned(Probe::Http(pod.http("/hang"))) };
-    let reading = ask::ask(&ask::client(&probe).unwrap(), &probe, &target()).await.unwrap();
+    let reading = ask::ask(&ask::client(&Reach::Network, &probe).unwrap(), &probe, &target()).await.unwrap();
     assert_eq!(unhealthy(&reading), "no complete answer within 400ms");
 }
 
@@ -310,7 +315,7 @@ async fn next(samples: &mut mpsc::Receiver<Sample>) -> Sample {
 async fn a_plan_is_followed_and_a_changed_pod_keeps_its_rhythm() {
     let pod = FakePod::start().await;
     let (tell, mut samples) = mpsc::channel(64);
-    let mut prober = Prober::new(tell, [].into(), Metrics::default());
+    let mut prober = Prober::new(asker(tell, [].into()));
     let stable = Target { pod: Uid::from("p-2"), role: Role::Stable, ..target() };
     let mut plan =
         ProbePlan { targets: vec![target(), stable], probes: vec![planned(Probe::Http(pod.http("/ok")))] };

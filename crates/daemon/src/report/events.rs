@@ -3,7 +3,7 @@
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use siskin_core::{decision::Note, facts::Uid};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinSet};
 
 use super::metrics::{EVENTS, Metrics};
 use crate::{
@@ -26,13 +26,23 @@ pub struct Events {
     instance: String,
 }
 
+/// What this process is called in its Events.
+pub fn instance() -> String {
+    // A pod with the network of its node has the node's HOSTNAME.
+    let instance = ["POD_NAME", "HOSTNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    instance.unwrap_or_else(|| "siskin".to_owned())
+}
+
 impl Events {
-    /// Starts the queue. It ends when the last clone of this is gone.
-    pub fn start(cluster: Cluster, metrics: Metrics) -> Self {
+    /// Starts the queue of the process `instance`, whose work is one of `tasks`. It ends when the last clone of this is
+    /// gone.
+    pub fn start(cluster: Cluster, metrics: Metrics, instance: String, tasks: &mut JoinSet<()>) -> Self {
         let clock = cluster.clock().clone();
         let (queue, mut queued) = mpsc::channel::<(String, Value)>(QUEUE);
         let counted = metrics.clone();
-        tokio::spawn(async move {
+        tasks.spawn(async move {
             while let Some((namespace, event)) = queued.recv().await {
                 let result = cluster.create::<IgnoredAny>(Resource::Events, &namespace, &event).await;
                 if let Err(error) = &result {
@@ -41,11 +51,7 @@ impl Events {
                 counted.count(&EVENTS, &[("result", result.map_or_else(|error| error.category(), |_| "ok"))]);
             }
         });
-        // A pod with the network of its node has the node's HOSTNAME.
-        let instance = ["POD_NAME", "HOSTNAME"]
-            .into_iter()
-            .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-        Self { queue, metrics, clock, instance: instance.unwrap_or_else(|| "siskin".to_owned()) }
+        Self { queue, metrics, clock, instance }
     }
 
     /// Tells about a workload.

@@ -10,13 +10,13 @@ use siskin_core::{
     configuration::{Receiver, Slack},
     state::Message,
 };
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 use super::{
     metrics::{MESSAGES, Metrics},
     slack::{self, Failure},
 };
-use crate::watch::statefulsets::Key;
+use crate::{reach::Reach, watch::statefulsets::Key};
 
 /// More than this wait for one receiver only if it is down.
 const QUEUE: usize = 256;
@@ -53,11 +53,16 @@ pub struct Messenger {
 }
 
 impl Messenger {
-    /// Starts a queue for each receiver.
-    pub fn start(receivers: Vec<Receiver>, metrics: &Metrics) -> Self {
+    /// Starts a queue for each receiver, whose work is one of `tasks`.
+    pub fn start(
+        receivers: Vec<Receiver>,
+        reach: &Reach,
+        metrics: &Metrics,
+        tasks: &mut JoinSet<()>,
+    ) -> Self {
         let queues = receivers.into_iter().map(|Receiver { name, slack }| {
             let (queue, jobs) = mpsc::channel(QUEUE);
-            tokio::spawn(work(name.clone(), slack, jobs, metrics.clone()));
+            tasks.spawn(work(name.clone(), slack, reach.clone(), jobs, metrics.clone()));
             (name, queue)
         });
         Self { queues: Arc::new(queues.collect()), unknown: Arc::default(), metrics: metrics.clone() }
@@ -90,9 +95,9 @@ impl Messenger {
 }
 
 /// Delivers one message after the other, in their order.
-async fn work(receiver: String, slack: Slack, mut jobs: mpsc::Receiver<Job>, metrics: Metrics) {
+async fn work(receiver: String, slack: Slack, reach: Reach, mut jobs: mpsc::Receiver<Job>, metrics: Metrics) {
     while let Some(Job { workload, message, queued, done }) = jobs.recv().await {
-        let result = match deliver(&slack, &workload, &message, queued + GIVE_UP).await {
+        let result = match deliver(&reach, &slack, &workload, &message, queued + GIVE_UP).await {
             Ok(()) => "ok",
             Err(reason) => {
                 tracing::warn!(receiver, %workload, seq = message.seq, reason, "a message is given up");
@@ -104,7 +109,13 @@ async fn work(receiver: String, slack: Slack, mut jobs: mpsc::Receiver<Job>, met
     }
 }
 
-async fn deliver(slack: &Slack, workload: &Key, message: &Message, deadline: Instant) -> Result<(), String> {
+async fn deliver(
+    reach: &Reach,
+    slack: &Slack,
+    workload: &Key,
+    message: &Message,
+    deadline: Instant,
+) -> Result<(), String> {
     let body = slack::payload(workload, message);
     let mut pause = FIRST_PAUSE;
     let mut last = "it waited too long behind others".to_owned();
@@ -112,7 +123,7 @@ async fn deliver(slack: &Slack, workload: &Key, message: &Message, deadline: Ins
         if Instant::now() > deadline {
             break;
         }
-        match slack::post(slack, &body).await {
+        match slack::post(reach, slack, &body).await {
             Ok(()) => return Ok(()),
             Err(Failure::Lasting(reason)) => return Err(reason),
             Err(Failure::Passing { reason, retry_after }) => {
@@ -153,7 +164,8 @@ mod tests {
         let slack =
             Slack { address: Address::File("/nonexistent/url".into()), timeout: GoDuration::from_secs(5) };
         let metrics = Metrics::default();
-        let messenger = Messenger::start(vec![Receiver { name: "team".into(), slack }], &metrics);
+        let (receivers, mut tasks) = (vec![Receiver { name: "team".into(), slack }], JoinSet::new());
+        let messenger = Messenger::start(receivers, &Reach::Network, &metrics, &mut tasks);
         let (done, mut over) = mpsc::channel(32);
         let began = Instant::now();
         for seq in 1..=20 {
@@ -170,7 +182,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_to_an_unknown_receiver_is_over_at_once() {
-        let messenger = Messenger::start(Vec::new(), &Metrics::default());
+        let messenger =
+            Messenger::start(Vec::new(), &Reach::Network, &Metrics::default(), &mut JoinSet::new());
         let (done, mut over) = mpsc::channel(32);
         for seq in 1..=2 {
             assert!(messenger.send("nobody", &key(), &message(seq, "nobody"), &done));

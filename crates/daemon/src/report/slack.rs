@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, redirect::Policy};
+use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 use siskin_core::{
     configuration::{Address, Slack},
@@ -10,7 +10,11 @@ use siskin_core::{
     state::Message,
 };
 
-use crate::{cause::innermost, watch::statefulsets::Key};
+use crate::{
+    cause::innermost,
+    reach::{self, Client, Reach},
+    watch::statefulsets::Key,
+};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -51,13 +55,15 @@ fn escaped(text: &str) -> String {
 }
 
 /// Posts a body once.
-pub async fn post(slack: &Slack, body: &Value) -> Result<(), Failure> {
+pub async fn post(reach: &Reach, slack: &Slack, body: &Value) -> Result<(), Failure> {
     let url = address(slack)?;
-    let request = client(&url)?.post(url).timeout(slack.timeout.0).json(body);
-    let answer = request.send().await.map_err(|error| {
-        // The address is a secret and stands in the error.
-        let error = error.without_url();
-        if error.is_builder() { Failure::Lasting(tell(&error)) } else { passing(tell(&error)) }
+    let client = client(reach, &url)?;
+    let request = client.post(url).timeout(slack.timeout.0).json(body).build();
+    // The address is a secret and stands in the error.
+    let request = request.map_err(|error| Failure::Lasting(innermost(&error.without_url())))?;
+    let answer = client.send(request).await.map_err(|failure| match failure {
+        reach::Failure::NoConnection | reach::Failure::NoAnswer => passing("no answer in time".to_owned()),
+        reach::Failure::Other(why) => passing(why),
     })?;
     let status = answer.status();
     let retry_after = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
@@ -75,10 +81,6 @@ fn passing(reason: String) -> Failure {
     Failure::Passing { reason, retry_after: None }
 }
 
-fn tell(error: &reqwest::Error) -> String {
-    if error.is_timeout() { "no answer in time".to_owned() } else { innermost(error) }
-}
-
 fn address(slack: &Slack) -> Result<String, Failure> {
     match &slack.address {
         Address::Url(url) => Ok(url.clone()),
@@ -90,12 +92,14 @@ fn address(slack: &Slack) -> Result<String, Failure> {
 }
 
 /// A client for one delivery: no redirects, so that the address alone decides who gets a message.
-fn client(url: &str) -> Result<Client, Failure> {
-    let builder =
-        Client::builder().redirect(Policy::none()).pool_max_idle_per_host(0).connect_timeout(CONNECT_TIMEOUT);
+fn client(reach: &Reach, url: &str) -> Result<Client, Failure> {
+    let builder = reqwest::Client::builder()
+        .redirect(Policy::none())
+        .pool_max_idle_per_host(0)
+        .connect_timeout(CONNECT_TIMEOUT);
     // An image without CA certificates can still tell a receiver in the cluster.
     let builder = if url.starts_with("http://") { builder.tls_certs_only([]) } else { builder };
-    builder.build().map_err(|error| {
+    reach.client(builder).map_err(|error| {
         Failure::Lasting(format!(
             "{}; an https receiver needs CA certificates in the image",
             innermost(&error)
@@ -140,7 +144,7 @@ mod tests {
     }
 
     async fn answer_to(slack: &Slack) -> Result<(), Failure> {
-        post(slack, &json!({ "text": "hello" })).await
+        post(&Reach::Network, slack, &json!({ "text": "hello" })).await
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use std::{
 
 use siskin_core::time::Instant;
 
-use crate::{admission::identity::Identity, clock};
+use crate::{admission::identity::Identity, clock::Clock};
 
 /// A watch renews itself at least once a minute; after this long without, something is broken for good.
 const DEAD_WATCH: Duration = Duration::from_mins(5);
@@ -23,6 +23,7 @@ pub struct Health(Arc<Registry>);
 
 #[derive(Debug, Default)]
 struct Registry {
+    clock: Clock,
     watches: Mutex<Vec<Weak<Watch>>>,
     workers: Mutex<Vec<Weak<Worker>>>,
     policies: AtomicBool,
@@ -34,6 +35,7 @@ struct Watch {
     name: String,
     /// The process is of no use without it: not ready before its first list, not alive when it is silent.
     essential: bool,
+    clock: Clock,
     renewed: AtomicU64,
     synced: AtomicBool,
 }
@@ -41,6 +43,7 @@ struct Watch {
 #[derive(Debug)]
 struct Worker {
     name: String,
+    clock: Clock,
     /// Milliseconds on the monotonic clock since when it works; 0 at rest.
     busy_since: AtomicU64,
 }
@@ -60,7 +63,7 @@ pub struct Busy(Arc<Worker>);
 impl Age {
     /// The view is current now.
     pub fn renew(&self) {
-        self.0.renewed.store(millis(clock::mono()), Relaxed);
+        self.0.renewed.store(millis(self.0.clock.mono()), Relaxed);
         self.0.synced.store(true, Relaxed);
     }
 
@@ -79,7 +82,7 @@ impl Watch {
 impl Pulse {
     /// Work begins; it ends when the guard is dropped.
     pub fn busy(&self) -> Busy {
-        self.0.busy_since.store(millis(clock::mono()).max(1), Relaxed);
+        self.0.busy_since.store(millis(self.0.clock.mono()).max(1), Relaxed);
         Busy(self.0.clone())
     }
 }
@@ -91,18 +94,24 @@ impl Drop for Busy {
 }
 
 impl Health {
+    /// A process that tells the time by this clock.
+    pub fn new(clock: Clock) -> Self {
+        Self(Arc::new(Registry { clock, ..Registry::default() }))
+    }
+
     /// Counts a watch in. `essential`: the process isn't ready before it has listed once, and not alive when it
     /// falls silent.
     pub fn watch(&self, name: String, essential: bool) -> Age {
-        let renewed = AtomicU64::new(millis(clock::mono()));
-        let watch = Arc::new(Watch { name, essential, renewed, synced: AtomicBool::new(false) });
+        let clock = self.0.clock.clone();
+        let renewed = AtomicU64::new(millis(clock.mono()));
+        let watch = Arc::new(Watch { name, essential, clock, renewed, synced: AtomicBool::new(false) });
         enroll(&self.0.watches, &watch);
         Age(watch)
     }
 
     /// Counts a worker in.
     pub fn worker(&self, name: String) -> Pulse {
-        let worker = Arc::new(Worker { name, busy_since: AtomicU64::new(0) });
+        let worker = Arc::new(Worker { name, clock: self.0.clock.clone(), busy_since: AtomicU64::new(0) });
         enroll(&self.0.workers, &worker);
         Pulse(worker)
     }
@@ -119,14 +128,18 @@ impl Health {
 
     /// The age of each watch in seconds.
     pub fn ages(&self) -> Vec<(String, f64)> {
-        let now = clock::mono();
+        let now = self.0.clock.mono();
         let age = |watch: Arc<Watch>| (watch.name.clone(), watch.silent_for(now).as_secs_f64());
         living(&self.0.watches).map(age).collect()
     }
 
-    /// `Err` with the reason if a restart would help. One workload's pods that can't be watched are no reason:
+    /// `Err` with the reason if a restart would help now. One workload's pods that can't be watched are no reason:
     /// its worker tells of it, and all others go on.
-    pub fn live(&self, now: Instant) -> Result<(), String> {
+    pub fn live(&self) -> Result<(), String> {
+        self.live_at(self.0.clock.mono())
+    }
+
+    fn live_at(&self, now: Instant) -> Result<(), String> {
         for worker in living(&self.0.workers) {
             let busy_since = worker.busy_since.load(Relaxed);
             let busy = since(millis(now), busy_since);
@@ -210,12 +223,12 @@ mod tests {
         let pulse = health.worker("payments/db".into());
         drop(pulse.busy());
         assert_eq!(pulse.0.busy_since.load(Relaxed), 0);
-        assert_eq!(health.live(later(STUCK_WORK)), Ok(()));
+        assert_eq!(health.live_at(later(STUCK_WORK)), Ok(()));
     }
 
     /// A moment that is more than `wait` away.
     fn later(wait: Duration) -> Instant {
-        clock::mono() + wait + Duration::from_secs(1)
+        Clock::Machine.mono() + wait + Duration::from_secs(1)
     }
 
     #[test]
@@ -223,8 +236,10 @@ mod tests {
         let health = Health::default();
         let pulse = health.worker("the worker of payments/db".into());
         let _busy = pulse.busy();
-        assert_eq!(health.live(clock::mono()), Ok(()));
-        assert!(health.live(later(STUCK_WORK)).unwrap_err().contains("the worker of payments/db is stuck"));
+        assert_eq!(health.live(), Ok(()));
+        assert!(
+            health.live_at(later(STUCK_WORK)).unwrap_err().contains("the worker of payments/db is stuck")
+        );
     }
 
     #[test]
@@ -232,15 +247,17 @@ mod tests {
         let health = Health::default();
         let watch = health.watch("statefulsets".into(), true);
         watch.renew();
-        assert_eq!(health.live(clock::mono()), Ok(()));
-        assert!(health.live(later(DEAD_WATCH)).unwrap_err().contains("the watch of statefulsets is silent"));
+        assert_eq!(health.live(), Ok(()));
+        assert!(
+            health.live_at(later(DEAD_WATCH)).unwrap_err().contains("the watch of statefulsets is silent")
+        );
     }
 
     #[test]
     fn a_silent_watch_of_one_workload_s_pods_restarts_nobody() {
         let health = Health::default();
         let pods = health.watch("pods of payments/db".into(), false);
-        assert_eq!(health.live(later(DEAD_WATCH)), Ok(()));
+        assert_eq!(health.live_at(later(DEAD_WATCH)), Ok(()));
         assert!(pods.silent_for(later(DEAD_WATCH)) > DEAD_WATCH);
     }
 }

@@ -14,7 +14,7 @@ use axum::{
 use tokio::{net::TcpListener, sync::watch};
 
 use self::health::Health;
-use crate::{clock, report::metrics::Metrics};
+use crate::report::metrics::Metrics;
 
 /// What the pages show.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ pub async fn serve(listener: TcpListener, pages: Pages, mut stop: watch::Receive
 }
 
 async fn healthz(State(pages): State<Pages>) -> Response {
-    verdict(pages.health.live(clock::mono()).map(|()| String::new()))
+    verdict(pages.health.live().map(|()| String::new()))
 }
 
 async fn readyz(State(pages): State<Pages>) -> Response {

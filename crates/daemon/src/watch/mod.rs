@@ -19,7 +19,6 @@ use kube::api::WatchEvent;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    clock,
     cluster::{Cluster, Error, Listed, Scope},
     server::health::Age,
 };
@@ -86,9 +85,9 @@ pub async fn follow<T: Watched>(cluster: Cluster, scope: Scope, age: Age, mut se
                 Err(error) => Pause::After(error),
             },
             State::Watching(from) => {
-                let began = clock::mono();
+                let began = cluster.clock().mono();
                 match watch(&cluster, &scope, from, &age, &mut seen).await {
-                    Ok(()) if clock::mono().since(began) < GOOD_WATCH => Pause::Short,
+                    Ok(()) if cluster.clock().mono().since(began) < GOOD_WATCH => Pause::Short,
                     Ok(()) => Pause::No,
                     Err(error) => {
                         if error.is_expired() {

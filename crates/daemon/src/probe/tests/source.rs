@@ -23,7 +23,7 @@ use siskin_core::{
 };
 use tokio::{net::TcpListener, sync::mpsc};
 
-use super::{super::source, Metrics, Prober};
+use super::{super::source, Prober, Reach, asker};
 
 const ONE: &str = r#"{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}"#;
 
@@ -100,7 +100,7 @@ fn one() -> Reading {
 }
 
 async fn answer(source: Source) -> Reading {
-    source::ask(&[source], &query()).await
+    source::ask(&Reach::Network, &[source], &query()).await
 }
 
 fn unusable(reading: Reading) -> String {
@@ -145,8 +145,12 @@ async fn a_number_is_read_from_a_json_document() {
     let source = Source { kind: SourceKind::Json, ..server.source("") };
     let path = QueryTemplate::try_from("/lag?of={{ workload.name }}".to_owned()).unwrap();
     let question = Question::Json { path, pointer: "/asked/for".into() };
-    let reading =
-        source::ask(&[source], &PlannedQuery { question, text: "/lag?of=db".into(), ..query() }).await;
+    let reading = source::ask(
+        &Reach::Network,
+        &[source],
+        &PlannedQuery { question, text: "/lag?of=db".into(), ..query() },
+    )
+    .await;
     assert_eq!(reading, Reading::Values(vec![Value { of: String::new(), value: 5.0 }]));
 }
 
@@ -200,7 +204,7 @@ async fn a_source_that_hangs_costs_the_shorter_of_both_timeouts() {
     let hasty = Source { timeout: GoDuration::from_millis(100), ..server.source("/hang") };
     assert_eq!(unusable(answer(hasty).await), "no complete answer within 100ms");
     let patient = PlannedQuery { timeout: Duration::from_millis(150), ..query() };
-    let reading = source::ask(&[server.source("/hang")], &patient).await;
+    let reading = source::ask(&Reach::Network, &[server.source("/hang")], &patient).await;
     assert_eq!(unusable(reading), "no complete answer within 150ms");
 }
 
@@ -245,7 +249,7 @@ async fn a_source_of_another_name_or_kind_is_not_asked() {
 async fn the_prober_asks_on_with_the_newest_question_and_ends_with_the_plan() {
     let server = Server::start().await;
     let (tell, mut samples) = mpsc::channel(100);
-    let mut prober = Prober::new(tell, [server.source("")].into(), Metrics::default());
+    let mut prober = Prober::new(asker(tell, [server.source("")].into()));
     prober.ask(vec![query()]);
     let task = prober.asking["lag"].task.id();
     let sample = samples.recv().await.unwrap();
