@@ -376,6 +376,7 @@ impl Cluster {
 
     /// The same connection; this is the API server's clock, and by its machine's clock everything is timed. Who makes the
     /// client lets the clock [hear](ServerClock::hear) the answers.
+    #[must_use]
     pub fn told_by(self, clock: ServerClock) -> Self {
         Self { clock, ..self }
     }

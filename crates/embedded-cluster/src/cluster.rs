@@ -127,6 +127,7 @@ impl Cluster {
                 }
             };
             tokio::select! {
+                biased;
                 _ = changes.changed() => {}
                 () = self.world.changed.notified() => {}
                 () = due => {}

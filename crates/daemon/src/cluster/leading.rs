@@ -7,6 +7,7 @@ use crate::{lease::Leadership, report::metrics::REQUESTS};
 
 impl Cluster {
     /// The same connection; writes are sent only as long as this process leads.
+    #[must_use]
     pub fn led_by(self, leadership: Leadership) -> Self {
         Self { leadership, ..self }
     }

@@ -76,6 +76,7 @@ impl Leadership {
             let Self::Elected { until, clock, .. } = self else { return std::future::pending().await };
             let left = until.borrow_and_update().since(clock.mono());
             tokio::select! {
+                biased;
                 Ok(()) = until.changed() => {}
                 () = tokio::time::sleep(left), if leads => {}
                 // The election has ended.

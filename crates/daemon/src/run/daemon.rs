@@ -258,6 +258,7 @@ async fn defect(
         }
     };
     tokio::select! {
+        biased;
         Some(ended) = working.join_next() => RunError::Ended { task: "the work on all workloads", why: why(ended) },
         Some(ended) = watches.join_next() => RunError::Ended { task: "a watch of StatefulSets", why: why(ended) },
         ended = elected => RunError::Ended { task: "the election of a leader", why: why(ended) },
