@@ -84,6 +84,11 @@ impl Bench {
         }
     }
 
+    /// Where the outcomes of scenarios are kept.
+    pub fn outcomes(&self) -> PathBuf {
+        self.layout.outcomes("real")
+    }
+
     /// Whether a plain rolling update was measured lately. Binaries and machines change, and its cost with them.
     pub fn has_baseline(&self) -> bool {
         let modified = fs::metadata(self.layout.baseline()).and_then(|file| file.modified());

@@ -11,6 +11,7 @@ mod gauge;
 mod http;
 mod images;
 mod observer;
+mod outcome;
 mod prometheus;
 mod receiver;
 mod scenario;
@@ -41,7 +42,8 @@ use crate::scenario::{Scenario, Tag};
 /// Scenarios of Siskin on real Kubernetes.
 #[derive(Parser)]
 struct Arguments {
-    /// Scenarios, or one of: ci, all, list, up, down; or: images FILE; or: tools and scenarios.
+    /// Scenarios, or one of: ci, all, list, up, down; or: images FILE; or: tools and scenarios; or: compare, with two
+    /// folders of outcomes.
     #[arg(required = true)]
     names: Vec<String>,
     /// Scenarios that run at once.
@@ -62,6 +64,12 @@ enum Fatal {
     Interrupted,
     #[error("failed: {}", .0.join(", "))]
     Failed(Vec<&'static str>),
+    #[error("{0} scenarios came out differently")]
+    Different(usize),
+    #[error("compare wants two folders of outcomes, or none for those of the last runs")]
+    Folders,
+    #[error(transparent)]
+    Outcomes(#[from] outcome::Error),
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
     #[error(transparent)]
@@ -100,6 +108,9 @@ async fn run(arguments: Arguments) -> Result<(), Fatal> {
     if let ["tools", wanted @ ..] = names.as_slice() {
         tools(wanted)?.iter().for_each(|tool| println!("{tool}"));
         return Ok(());
+    }
+    if let ["compare", folders @ ..] = names.as_slice() {
+        return compare(&layout, folders);
     }
     if env::var("SISKIN_BENCH_EXTERNAL").is_ok_and(|value| value == "1") {
         let client = Client::try_default().await?;
@@ -170,6 +181,24 @@ fn chosen(names: &[&str]) -> Result<Vec<&'static Scenario>, Fatal> {
 fn tools(names: &[&str]) -> Result<BTreeSet<&'static str>, Fatal> {
     let chosen = if matches!(names, ["up" | "down"]) { Vec::new() } else { chosen(names)? };
     Ok(chosen.iter().flat_map(|scenario| scenario.tags).flat_map(|tag| tag.tools()).copied().collect())
+}
+
+/// Tells how two runs differ: those of two folders, or the last ones on real Kubernetes and on the embedded cluster.
+fn compare(layout: &Layout, folders: &[&str]) -> Result<(), Fatal> {
+    let [first, second] = match folders {
+        [] => [layout.outcomes("real"), layout.outcomes("embedded")],
+        [first, second] => [first.into(), second.into()],
+        _ => return Err(Fatal::Folders),
+    };
+    let of = |folder: &Path| {
+        let mut outcomes = outcome::read(folder)?;
+        let drawn = |name: &str| scenarios::ALL.iter().any(|one| one.name == name && one.is(Tag::Drawn));
+        outcomes.retain(|name, _| !drawn(name));
+        Ok::<_, Fatal>(outcomes)
+    };
+    let comparison = outcome::compare(&of(&first)?, &of(&second)?);
+    print!("{comparison}");
+    if comparison.different.is_empty() { Ok(()) } else { Err(Fatal::Different(comparison.different.len())) }
 }
 
 fn list() {

@@ -193,6 +193,8 @@ fn set_fields(set: &StatefulSet) -> Fields {
         field("currentRevision", status.current_revision.clone().unwrap_or_default());
         field("updateRevision", status.update_revision.clone().unwrap_or_default());
     }
+    let state = set.annotations().get("siskin.dev/state");
+    fields.extend(state.and_then(|state| Some(("ended".into(), last_end(state)?))));
     for (key, value) in set.annotations().iter().filter(|(key, _)| key.starts_with("siskin.dev/")) {
         fields
             .insert(key.clone(), if key == "siskin.dev/state" { brief_state(value) } else { value.clone() });
@@ -208,6 +210,14 @@ fn brief_state(state: &str) -> String {
         state.pointer(pointer).map(|value| format!("{name}={value}"))
     });
     parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+/// The id and the revision of the last rollout that ended, and how it did.
+fn last_end(state: &str) -> Option<String> {
+    let state: Value = serde_json::from_str(state).ok()?;
+    let last = state.get("history")?.as_array()?.last()?;
+    let text = |name| last.get(name).and_then(Value::as_str);
+    Some(format!("{} {} {}", text("id")?, text("canary")?, text("end")?))
 }
 
 fn pod_fields(pod: &Pod) -> Fields {

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::bench::Bench;
 use crate::failure::Failure;
+use crate::outcome::{self, Outcome};
 use crate::siskin::Siskin;
 use crate::world::World;
 
@@ -34,6 +35,8 @@ pub enum Tag {
     Prometheus,
     /// Runs Helm 3 and Helm 4.
     Helm,
+    /// The moments of what it does are drawn, so that no two runs come out the same.
+    Drawn,
 }
 
 impl Tag {
@@ -41,7 +44,7 @@ impl Tag {
     /// when a chosen scenario needs it.
     pub fn tools(self) -> &'static [&'static str] {
         match self {
-            Self::Ci | Self::Alone | Self::Bare => &[],
+            Self::Ci | Self::Alone | Self::Bare | Self::Drawn => &[],
             Self::Prometheus => &["prometheus"],
             Self::Helm => &["helm3", "helm4"],
         }
@@ -138,6 +141,10 @@ async fn run(bench: &Bench, siskin: Option<Siskin>, scenario: &Scenario) -> bool
     }
     for figure in world.figures() {
         println!("       {figure}");
+    }
+    let outcome = Outcome::of(scenario.name, ended.is_ok(), &world.changes());
+    if let Err(error) = outcome::write(&bench.outcomes(), &outcome) {
+        println!("bench: the outcome of {} is not kept: {error}", scenario.name);
     }
     world.leave().await;
     ended.is_ok()

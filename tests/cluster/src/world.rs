@@ -17,7 +17,7 @@ use crate::deployed::Deployed;
 use crate::ending;
 use crate::failure::{Failure, ensure};
 use crate::http;
-use crate::observer::{Observer, Timeline};
+use crate::observer::{Change, Observer, Timeline};
 use crate::siskin::Siskin;
 use crate::traffic::{Load, Request, Summary};
 use crate::visits::Visits;
@@ -291,6 +291,11 @@ impl World {
             let _ = writeln!(report, "end of Siskin's log:\n{}", siskin.log(60).await);
         }
         report
+    }
+
+    /// What was seen in each of its namespaces.
+    pub fn changes(&self) -> Vec<Vec<Change>> {
+        self.places.iter().map(|place| place.observer.timeline().changes()).collect()
     }
 
     /// Gives its namespaces up; they go while other scenarios run.

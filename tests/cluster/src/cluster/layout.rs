@@ -63,6 +63,11 @@ impl Layout {
         self.cache.join("baseline.json")
     }
 
+    /// The folder of the outcomes of scenarios on this kind of cluster.
+    pub fn outcomes(&self, cluster: &str) -> PathBuf {
+        self.cache.join("outcomes").join(cluster)
+    }
+
     /// `template` with `{run}` and `{sockets}` filled in.
     pub fn fill(&self, template: &str) -> String {
         template

@@ -149,13 +149,15 @@ pub const ALL: &[Scenario] = &[
         "killed-at-random-promoting",
         leading::killed_promoting,
         "20 SIGKILLs of the leader at seeded times in promotions",
-        Alone
+        Alone,
+        Drawn
     ),
     scenario!(
         "killed-at-random-rolling-back",
         leading::killed_rolling_back,
         "20 SIGKILLs of the leader at seeded times in rollbacks",
-        Alone
+        Alone,
+        Drawn
     ),
     scenario!("two-classes", leading::two_classes, "two installations, one of a class of its own"),
     scenario!("superseded", template::superseded, "a newer version in the middle"),
