@@ -26,7 +26,7 @@ pub struct Outcome {
     pub scenario: String,
     /// Whether it ended as it should.
     pub passed: bool,
-    /// What happened to the StatefulSets of each of its namespaces, by name.
+    /// What happened to the `StatefulSets` of each of its namespaces, by name.
     pub places: Vec<BTreeMap<String, Course>>,
 }
 
