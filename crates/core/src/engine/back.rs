@@ -88,12 +88,12 @@ impl<'a> Turn<'a> {
             self.rollout_mut().surge = 0;
         }
         let cover = self.cover_of_the_next_rollout();
-        if self.spec_is_settled() {
+        let clear = self.spec_is_settled() && {
             self.delete_above();
-            self.delete_strays(&cover);
-        }
+            self.delete_strays(&cover)
+        };
         let back = (0..replicas).filter(|index| !cover.contains(index)).all(|index| self.is_back(index));
-        let ended = back && self.status_agrees(&cover) && self.spec_is_settled() && self.nothing_above();
+        let ended = clear && back && self.status_agrees(&cover) && self.nothing_above();
         if ended && self.claims_are_disposed() {
             self.end_back();
         } else {
@@ -249,10 +249,11 @@ impl<'a> Turn<'a> {
     }
 
     /// In-place pods that have to return stable, highest first: those off stable that the cover leaves out (also a
-    /// surge pod that a scale-up moved below N), and inside it those of an older canary revision that are not ready:
-    /// Kubernetes replaces the highest pod first, ready or not, and would take a second one down beside them.
+    /// surge pod that a scale-up moved below N), and inside it those that are not ready and not on the revision that
+    /// Kubernetes brings pods to: it replaces the highest pod first, ready or not, and would take a second one down
+    /// beside them.
     fn strays(&self, cover: &Range<u32>) -> Vec<&'a Pod> {
-        let (stable, canary) = (self.record().stable.as_ref(), &self.rollout().canary);
+        let (stable, update) = (self.record().stable.as_ref(), self.workload.update_revision.as_ref());
         self.pods()
             .into_iter()
             .rev()
@@ -260,7 +261,7 @@ impl<'a> Turn<'a> {
                 *index < self.replicas()
                     && self.live(pod)
                     && !Self::is_on(pod, stable)
-                    && (!cover.contains(index) || !pod.ready && !Self::is_on(pod, Some(canary)))
+                    && (!cover.contains(index) || !pod.ready && !Self::is_on(pod, update))
             })
             .map(|(_, pod)| pod)
             .collect()

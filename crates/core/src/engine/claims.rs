@@ -101,8 +101,12 @@ impl Turn<'_> {
     }
 
     /// Whether a claim is as young as one that the rollout made: made since the look and, as whoever may patch the
-    /// StatefulSet may have written when that was, since the revision that is rolled out came up.
+    /// StatefulSet may have written when that was, since the revision that is rolled out came up. One that only brings
+    /// pods back has made none.
     fn made_since_the_look(&self, claim: &Claim) -> bool {
+        if self.rollout().back.as_ref().is_some_and(|back| back.cause.tried_nothing()) {
+            return false;
+        }
         let Some(canary) = self.revision(&self.rollout().canary) else { return false };
         claim.created.0 >= self.record().claims.looked_at.max(canary.created).0 - CLOCK_SLACK
     }

@@ -96,7 +96,7 @@ impl Turn<'_> {
     }
 
     /// The present step. After a scale-up in the remainder the step moves on to the one that covers all canary pods:
-    /// they passed every step, and going back on them would only lose ground.
+    /// they passed every step, and going back on them would only lose ground. A bake is of one step.
     fn fit_step(&mut self, plan: &Plan) -> Option<PlannedStep> {
         let last = plan.steps.len().checked_sub(1)?;
         let mut at = self.rollout().step.min(last);
@@ -113,8 +113,29 @@ impl Turn<'_> {
                 at += 1;
             }
         }
-        self.rollout_mut().step = at;
+        if at != self.rollout().step {
+            self.rollout_mut().step = at;
+            self.bake_anew();
+        }
         plan.steps.get(at).cloned()
+    }
+
+    fn bake_anew(&mut self) {
+        let rollout = self.rollout_mut();
+        rollout.bake_done_ms = 0;
+        rollout.in_bake_ms = 0;
+    }
+
+    /// After a change of N one more pod belongs to the present batch, and is judged as long as any. A step of the policy
+    /// keeps what was observed: its bake may last longer than an autoscaler is still.
+    pub(super) fn batch_bakes_anew(&mut self) {
+        let Some((plan, step)) = self.plan().zip(self.record().rollout.as_ref().map(|rollout| rollout.step))
+        else {
+            return;
+        };
+        if plan.steps.get(step).is_some_and(|step| step.remainder) {
+            self.bake_anew();
+        }
     }
 
     /// A canary pod that is new, or Ready for the first time, is progress; a flapping one is not.
@@ -509,10 +530,9 @@ impl Turn<'_> {
 
     pub(super) fn enter_step(&mut self, index: usize) {
         self.record_mut().phase = Phase::Opening;
+        self.bake_anew();
         let rollout = self.rollout_mut();
         rollout.step = index;
-        rollout.bake_done_ms = 0;
-        rollout.in_bake_ms = 0;
         rollout.stalled_ms = 0;
         rollout.exposure_lost = 0;
     }

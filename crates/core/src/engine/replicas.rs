@@ -66,6 +66,7 @@ impl Turn<'_> {
 
     /// The exposure of the present step has to be brought about for the new N; this is no loss of exposure.
     fn step_opens_anew(&mut self) {
+        self.batch_bakes_anew();
         if matches!(self.record().phase, Phase::Baking | Phase::AwaitingApproval) {
             self.record_mut().phase = Phase::Opening;
         }

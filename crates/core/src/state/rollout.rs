@@ -129,6 +129,11 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// There was no way forward: pods were found off the stable revision, and only that is mended.
+    pub fn tried_nothing(self) -> bool {
+        matches!(self, Self::MixedRevisions | Self::Forgotten)
+    }
+
     /// What the canary revision is marked as; `None`: nothing was found out about it.
     pub fn verdict(self) -> Option<RevisionVerdict> {
         match self {

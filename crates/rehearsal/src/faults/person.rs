@@ -27,7 +27,7 @@ pub fn help(cluster: &mut Cluster, setup: &Setup, problem: Option<&str>) {
         return annotate(cluster, "policy", Some("rehearsed"));
     }
     let Some(record) = record(cluster) else { return };
-    if record.pause.is_none() && approve(cluster) {
+    if record.pause.is_none() && problem.is_none() && approve(cluster) {
         return;
     }
     let pause = record.pause.as_ref().map(|pause| pause.reason);

@@ -36,6 +36,20 @@ fn a_newer_template_mends_what_failed_and_paused() {
 }
 
 #[test]
+fn a_pod_that_comes_up_on_the_newest_revision_is_not_taken_down() {
+    let mut world = World::at_rest(4, in_place());
+    world.release("v2");
+    world.until("open", |world| world.sts.partition == 3);
+    world.down = true;
+    world.release("v3");
+    world.until("coming up", |world| world.pods() == ["v1", "v1", "v1", "v3!"]);
+    let uid = world.uid_at(3);
+    world.down = false;
+    world.until_promoted();
+    assert_eq!(world.uid_at(3), uid);
+}
+
+#[test]
 fn verdicts_on_the_old_revision_do_not_count_for_the_new_one() {
     let mut world = World::baking(4, canary(Placement::InPlace, &[(75, 30)]));
     world.with_policy(|policy| {

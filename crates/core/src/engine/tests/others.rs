@@ -1,9 +1,9 @@
 //! Other writers of replicas.
 
-use super::world::{World, canary, in_place, surge};
+use super::world::{World, canary, in_place, policy, seconds, surge};
 use crate::{
     facts::{Autoscaler, PARKED, UpdateStrategy, Writer},
-    policy::{Amount, AutoscalerUse, ClaimUse, Placement, Surge},
+    policy::{Amount, AutoscalerUse, Batches, ClaimUse, Placement, Strategy, Surge},
     state::{PauseReason, Phase},
 };
 
@@ -102,6 +102,30 @@ fn scaling_up_in_the_remainder_does_not_take_judged_pods_back() {
     world.scale(6, person());
     ends_with(&mut world, 6);
     assert!(world.fewest_ready >= 3);
+}
+
+#[test]
+fn after_scaling_a_batch_is_judged_for_its_whole_bake() {
+    let step = |world: &World| {
+        let record = world.state.record.as_ref().unwrap();
+        record.rollout.as_ref().map(|rollout| (record.phase == Phase::Completing, rollout.step))
+    };
+    for replicas in [2, 3, 5, 6] {
+        let batches = Batches { batch: Amount::Count(1), bake: seconds(10), approval: false };
+        let mut world = World::at_rest(4, policy(Strategy::RollingUpdate(batches)));
+        world.release("v2");
+        world.until("the third batch bakes", |world| {
+            world.phase() == Phase::Baking && step(world) == Some((false, 2))
+        });
+        world.run(8);
+        world.scale(replicas, person());
+        world.until("taken over", |world| world.user_replicas() == replicas);
+        world.until("baking", |world| world.phase() == Phase::Baking);
+        let (began, baking) = (world.at, step(&world));
+        world.until("left", |world| step(world) != baking);
+        assert!(world.at - began >= 10_000, "{replicas}: {} ms", world.at - began);
+        world.until_promoted();
+    }
 }
 
 #[test]

@@ -133,6 +133,32 @@ fn a_claim_from_before_is_not_deleted_because_the_state_says_that_the_look_was_b
 }
 
 #[test]
+fn what_only_brings_pods_back_deletes_no_claim_that_the_state_names() {
+    let mut world = World::new(3, surge());
+    world.run(60);
+    world.claim("data-db-7");
+    let uid = world.claims.last().unwrap().uid.0.clone();
+    world.down = true;
+    world.sts.partition = 2;
+    world.release("v2");
+    world.run(10);
+    world.down = false;
+    world.annotate("policy", "test");
+    world.run(5);
+    // The rollout's revision is v1 then, and the claim younger.
+    world.annotate("promote", "db-v2");
+    world.until("on the way", |world| matches!(world.phase(), Phase::Reverting | Phase::Undoing));
+    world.edit_state(|state| {
+        let created = json!([{"name": "data-db-7", "uid": uid}]);
+        state["claims"] = json!({"absentBefore": ["data-db-7"], "lookedAt": 0, "created": created});
+    });
+    world.until_idle();
+    world.run(2);
+    assert_eq!(world.pods(), ["v2", "v2", "v2"]);
+    assert!(world.claim_names().contains(&"data-db-7"));
+}
+
+#[test]
 fn replicas_that_come_out_different_are_not_written_again_and_again() {
     let mut world = World::at_rest(4, surge());
     world.admission = Some(|set| set.replicas = set.replicas.min(4));
