@@ -33,14 +33,22 @@ fn bad_input_is_refused_with_place_reason_and_remedy() {
 #[test]
 fn documents_that_are_no_policy_are_refused() {
     for (text, expected) in [
-        ("", "p.yaml:1:1: found no document, expected at least one"),
-        ("# nothing\n---\n", "p.yaml:1:1: found no document, expected at least one"),
+        ("", "p.yaml:1:1: nothing is in this file, expected at least one document"),
+        ("# nothing\n---\n", "p.yaml:1:1: nothing is in this file, expected at least one document"),
         ("[]", "p.yaml:1:1: found a list, expected a map of fields"),
         ("a: [", "p.yaml:2:1: not YAML: while parsing a node, did not find expected node content"),
         ("a: &x 1\nb: *x\n", "p.yaml:2:4: found a YAML alias (`*`), expected the value itself"),
         ("a: !!str x\n", "p.yaml:1:4: found a YAML tag (`!`), expected plain YAML: put the text in quotes"),
         ("? [a]\n: b\n", "p.yaml:1:3: found a list or map as a field name, expected a text"),
-        ("a:\n\t- b\n", "p.yaml:2:2: not YAML: tabs disallowed within this context (block indentation)"),
+        (
+            "a:\n  b: 1\n c: 2\n",
+            "p.yaml:3:2: not YAML: while parsing a block mapping, did not find expected key: look at the indentation of \
+             this line and of those above it",
+        ),
+        (
+            "a:\n\t- b\n",
+            "p.yaml:2:2: not YAML: tabs disallowed within this context (block indentation): indent with spaces",
+        ),
         (
             "apiVersion: siskin.dev/v1\nkind: Configuration\nmetadata: { name: a, namespace: b }\nspec: {}\n",
             "p.yaml:1:13: apiVersion: found `siskin.dev/v1`, expected `siskin.dev/v1alpha1`\n\

@@ -82,7 +82,7 @@ pub(crate) fn read<T>(file: &str, text: &str, decode: impl Fn(&Reader<'_>) -> Op
     if let Some((place, message)) = error {
         sink.push(place, "", message);
     } else if documents.is_empty() {
-        sink.push(Place::START, "", "found no document, expected at least one".to_owned());
+        sink.push(Place::START, "", "nothing is in this file, expected at least one document".to_owned());
     }
     Outcome { values, names, errors: sink.into_errors() }
 }

@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
             Value::Bool(value) => format!("`{value}`"),
             Value::Number(text) => format!("the number {}", shown(text)),
             Value::Text(text) if matches!(plain(text), Value::Text(_)) => shown(text),
-            Value::Text(text) => format!("the text {}", shown(text)),
+            Value::Text(text) => format!("the text {} in quotes", shown(text)),
             Value::List(_) => "a list".to_owned(),
             Value::Map(_) => "a map".to_owned(),
         }

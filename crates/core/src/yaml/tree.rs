@@ -119,6 +119,18 @@ fn is_number(text: &str) -> bool {
         && digits(exponent)
 }
 
+/// What the parser says, and how that is mostly mended.
+fn not_yaml(info: &str) -> String {
+    let hint = if info.contains("tabs") {
+        ": indent with spaces"
+    } else if info.contains("block mapping") || info.contains("block collection") || info.contains("indent") {
+        ": look at the indentation of this line and of those above it"
+    } else {
+        ""
+    };
+    format!("not YAML: {info}{hint}")
+}
+
 /// The documents of `text` that hold anything. With an error, the last one is what was there before it.
 pub fn parse(text: &str) -> (Vec<Node>, Option<(Place, String)>) {
     if text.len() > MAX_BYTES {
@@ -131,7 +143,7 @@ pub fn parse(text: &str) -> (Vec<Node>, Option<(Place, String)>) {
     let error = loop {
         match parser.next_event() {
             None => break None,
-            Some(Err(error)) => break Some((error.marker().into(), format!("not YAML: {}", error.info()))),
+            Some(Err(error)) => break Some((error.marker().into(), not_yaml(error.info()))),
             Some(Ok((event, span))) => {
                 if let Err(error) = builder.event(event, (&span.start).into()) {
                     break Some(error);
