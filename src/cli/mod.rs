@@ -3,6 +3,7 @@
 mod adopt;
 mod check;
 mod daemon;
+mod demo;
 mod doctor;
 mod order;
 mod status;
@@ -32,6 +33,7 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  siskin demo                                see it work, without a cluster
   siskin check policies/*.yaml               find every mistake before the cluster does
   siskin adopt -n payments db --dry-run      what would happen, and what stands against it
   siskin adopt -n payments db --policy careful
@@ -44,6 +46,7 @@ Exit codes: 0 done; 1 refused, or there was nothing to do; 2 wrong usage.";
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(siskin_demo::Demo),
     Run(Run),
     Check(check::Check),
     Doctor(doctor::Doctor),
@@ -72,8 +75,10 @@ enum Command {
 /// Runs the command of this process.
 pub fn main() -> ExitCode {
     let Cli { access, command } = Cli::parse();
-    if let Command::Check(check) = command {
-        return check::check(&check);
+    match &command {
+        Command::Check(check) => return check::check(check),
+        Command::Demo(demo) => return demo::demo(&access, demo),
+        _ => {}
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
@@ -104,7 +109,7 @@ async fn dispatch(access: &Access, command: Command) -> Result<(), String> {
         Command::Leave(named) => {
             return adopt::leave(access, &named).await.map_err(|error| error.to_string());
         }
-        Command::Check(_) => return Ok(()),
+        Command::Check(_) | Command::Demo(_) => return Ok(()),
         Command::Approve(order::Approve { named, user }) => (named, order::Verb::Approve { user }),
         Command::Promote(order::Promote { named, revision }) => (named, order::Verb::Promote { revision }),
         Command::Abort(named) => (named, order::Verb::Abort),

@@ -117,6 +117,7 @@ pub async fn run(access: &Access, run: Run) -> Result<(), RunError> {
         health,
         metrics,
         kill: Kill::from_env(),
+        witness: None,
     };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, "siskin runs");
     let end = daemon.run(async {

@@ -94,7 +94,12 @@ impl Cluster {
         &self.server
     }
 
-    /// Changes, or looks at, what isn't in the API server: how images behave, clients, what is wrong.
+    /// Looks at what isn't in the API server, as it is now.
+    pub fn look<T>(&self, look: impl FnOnce(&Memory, Millis) -> T) -> T {
+        self.world.with(|state, now| look(&state.memory, now))
+    }
+
+    /// Changes what isn't in the API server: how images behave, clients, what is wrong.
     pub fn change<T>(&self, change: impl FnOnce(&mut Memory) -> T) -> T {
         let result = self.world.with(|State { memory, chance }, now| {
             memory.send_traffic(now, chance);
@@ -128,7 +133,7 @@ impl Cluster {
             };
             tokio::select! {
                 biased;
-                _ = changes.changed() => {}
+                () = changes.changed() => {}
                 () = self.world.changed.notified() => {}
                 () = due => {}
             }
@@ -149,6 +154,11 @@ impl Cluster {
     /// What a probe of a pod finds.
     pub(crate) fn ask(&self, pod: Uid) -> Option<Reading> {
         self.world.with(|State { memory, chance }, now| memory.ask(pod, now, chance))
+    }
+
+    /// The pod whose process listens there.
+    pub(crate) fn listening_at(&self, ip: Ipv4Addr, port: u16) -> Option<Uid> {
+        self.world.with(|State { memory, .. }, now| memory.listening_at(ip, port, now))
     }
 
     /// One request to a pod, and whether it was answered well.

@@ -1,24 +1,27 @@
-//! The pods' processes on the network: each listens on its pod's address, so that probes and people reach it as they
-//! reach a real one.
+//! The pods' processes: each listens on its pod's address, so that probes and people reach it as they reach a real one.
+//! Whoever is in this process can do without the network ([`Cluster::answer`]).
 //!
 //! The addresses are of the loopback network 127.0.0.0/8, all of which Linux serves; other systems serve 127.0.0.1
 //! only, unless an address is added to the loopback interface.
 
 use std::{
     collections::BTreeMap,
+    io,
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
 use axum::{
     Router,
-    extract::State,
+    body::Body,
+    extract::{Request, State},
     http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
     routing::get,
 };
 use siskin_embedded::{model::application::Health, object::Uid};
 use tokio::{net::TcpListener, task::AbortHandle};
+use tower::ServiceExt;
 
 use crate::Cluster;
 
@@ -67,13 +70,35 @@ impl Drop for Listeners {
     }
 }
 
+impl Cluster {
+    /// Answers a request to a pod's address as its process does, without the network.
+    ///
+    /// # Errors
+    /// Nobody listens there.
+    pub async fn answer(&self, request: Request) -> io::Result<Response<Body>> {
+        let uri = request.uri();
+        let ip = uri.host().and_then(|host| host.parse().ok());
+        let address = ip.zip(Some(uri.port_u16().unwrap_or(80)));
+        let pod = address.and_then(|(ip, port)| self.listening_at(ip, port));
+        let pod = pod.ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionRefused))?;
+        match application(self.clone(), pod).oneshot(request).await {
+            Ok(answer) => Ok(answer),
+            Err(never) => match never {},
+        }
+    }
+}
+
 fn serve(listener: TcpListener, cluster: Cluster, uid: Uid) -> AbortHandle {
-    let router = Router::new()
+    let router = application(cluster, uid);
+    tokio::spawn(async move { axum::serve(listener, router).await }).abort_handle()
+}
+
+fn application(cluster: Cluster, uid: Uid) -> Router {
+    Router::new()
         .route("/", get(visit))
         .route("/healthz", get(health))
         .route("/metrics", get(metrics))
-        .with_state((cluster, uid));
-    tokio::spawn(async move { axum::serve(listener, router).await }).abort_handle()
+        .with_state((cluster, uid))
 }
 
 async fn visit(State((cluster, uid)): State<(Cluster, Uid)>) -> Response {

@@ -166,13 +166,19 @@ impl Memory {
     /// What a probe of a pod finds now; `None`: nothing answers there.
     pub fn ask(&mut self, pod: Uid, now: Millis, chance: &mut Chance) -> Option<Reading> {
         self.send_traffic(now, chance);
+        let counters = self.counters(pod, now)?;
         let (since, service) = self.serving(pod, now)?;
         let running = self.pods.get(&pod)?;
-        let (counted_since, counters) = &running.counted;
-        let counters = if *counted_since == since { counters.clone() } else { Counters::default() };
         let memory = self.behaviour(running.pod.template.image()).memory_at(now.saturating_sub(since));
         let visits = running.volume.and_then(|volume| self.data.get(&volume)).copied().unwrap_or(0);
         Some(Reading { service, counters, visits, memory })
+    }
+
+    /// What a pod's process has counted since its start; `None`: nothing answers there.
+    pub fn counters(&self, pod: Uid, now: Millis) -> Option<Counters> {
+        let (since, _) = self.serving(pod, now)?;
+        let (counted_since, counters) = &self.pods.get(&pod)?.counted;
+        Some(if *counted_since == since { counters.clone() } else { Counters::default() })
     }
 
     /// Sends one request to a pod; whether it was answered well. `None`: nothing answers there.
@@ -242,14 +248,23 @@ impl Memory {
 
     /// The pods whose processes listen, with their addresses and ports.
     pub(crate) fn listening(&self, now: Millis) -> BTreeMap<Uid, (Ipv4Addr, Vec<u16>)> {
-        let listening = self.pods.iter().filter(|(uid, running)| {
-            let process = running.kubelet.process(now).filter(|process| !process.stopping);
-            let age = process.map(|process| now.saturating_sub(process.since));
-            let behaviour = || self.behaviour(running.pod.template.image());
-            // A silent node's pods take connections and never answer.
-            self.faults.silent.contains(*uid) || age.is_some_and(|age| behaviour().at(age).is_some())
-        });
+        let listening = self.pods.iter().filter(|(uid, running)| self.listens(**uid, running, now));
         listening.map(|(uid, running)| (*uid, (running.ip, running.ports.clone()))).collect()
+    }
+
+    /// The pod whose process listens there.
+    pub(crate) fn listening_at(&self, ip: Ipv4Addr, port: u16, now: Millis) -> Option<Uid> {
+        let mut there =
+            self.pods.iter().filter(|(_, running)| running.ip == ip && running.ports.contains(&port));
+        there.find(|(uid, running)| self.listens(**uid, running, now)).map(|(uid, _)| *uid)
+    }
+
+    fn listens(&self, uid: Uid, running: &Running, now: Millis) -> bool {
+        let process = running.kubelet.process(now).filter(|process| !process.stopping);
+        let age = process.map(|process| now.saturating_sub(process.since));
+        let behaviour = || self.behaviour(running.pod.template.image());
+        // A silent node's pods take connections and never answer.
+        self.faults.silent.contains(&uid) || age.is_some_and(|age| behaviour().at(age).is_some())
     }
 
     /// Takes in a pod as it is now.

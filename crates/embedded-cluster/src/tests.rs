@@ -1,10 +1,12 @@
 //! The cluster that runs, on a paused clock.
 
 use std::{
+    io::ErrorKind,
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
+use axum::{body::Body, http::Request};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use siskin_embedded_api::{
@@ -45,7 +47,7 @@ async fn until(cluster: &Cluster, mut met: impl FnMut(&Value) -> bool) {
     let set = Target::new(STATEFUL_SET, "default", "db");
     while !met(&cluster.server().store(|store| store.get(&set)).unwrap()) {
         assert!(Instant::now() < end, "not within 5 minutes");
-        changes.changed().await.unwrap();
+        changes.changed().await;
     }
 }
 
@@ -83,6 +85,24 @@ async fn the_pods_of_a_running_cluster_answer_on_their_addresses_and_follow_chan
     };
     until(&cluster, rolled).await;
     assert!(ask(&cluster, "db-0", "/metrics").await.contains("http_requests_total{code=\"200\"} 0\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_answer_without_the_network_as_they_do_over_it() {
+    let cluster = up("visits:v1").await;
+    let answer = async |path: &str| {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let answer = cluster.answer(request).await.map_err(|error| error.kind())?;
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        Ok::<_, ErrorKind>(String::from_utf8(body.to_vec()).unwrap())
+    };
+    let pod = cluster.server().store(|store| store.get(&Target::new(POD, "default", "db-0"))).unwrap();
+    let ip = text(&pod, "/status/podIP");
+    assert_eq!(answer(&format!("http://{ip}:8000/healthz")).await.as_deref(), Ok("ok\n"));
+    assert!(answer(&format!("http://{ip}:8000/metrics")).await.unwrap().contains("http_requests_total"));
+    for nobody in [format!("http://{ip}:8001/healthz"), "http://127.255.0.7:8000/".to_owned()] {
+        assert_eq!(answer(&nobody).await, Err(ErrorKind::ConnectionRefused), "{nobody}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

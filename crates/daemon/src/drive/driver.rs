@@ -282,7 +282,11 @@ impl Driver {
             .iter()
             .map(|v| vec![("check", v.check.as_str()), ("outcome", outcome_label(v.outcome))]);
         self.series.show(&CHECK, series);
-        self.carry_out(decision).await
+        let stepped = self.carry_out(decision).await;
+        if let Some(witness) = &self.context.witness {
+            witness(&self.key, &self.state, &verdicts);
+        }
+        stepped
     }
 
     /// What the engine may look at, as it is now. `None`: nothing can be decided before the lists of released revisions

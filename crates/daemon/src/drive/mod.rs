@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use siskin_core::facts::Rules;
+use siskin_core::{checks::Verdicts, facts::Rules, state::State};
 use tokio::{
     sync::{mpsc, watch},
     task::{Id, JoinError, JoinSet},
@@ -46,6 +46,9 @@ use crate::{
 
 /// A worker that ended by a defect begins again after this time.
 const AFTER_PANIC: Duration = Duration::from_secs(10);
+
+/// Is shown what each step of a worker knew and made of it.
+pub type Witness = Arc<dyn Fn(&Key, &State, &Verdicts) + Send + Sync>;
 
 /// What every worker shares.
 pub struct Context {
@@ -83,6 +86,8 @@ pub struct Context {
     pub class: Option<String>,
     /// Workers work only while this process leads.
     pub leadership: Leadership,
+    /// Who looks on.
+    pub witness: Option<Witness>,
 }
 
 /// A change of `StatefulSets` in one namespace, or in all.

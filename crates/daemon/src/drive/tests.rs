@@ -126,6 +126,7 @@ fn context(server: &Refusing, metrics: &Metrics, guards: Option<Guards>) -> (Con
         stop,
         class: None,
         leadership: Leadership::Always,
+        witness: None,
     };
     tasks.detach_all();
     (context, stopping)

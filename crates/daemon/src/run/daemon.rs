@@ -17,7 +17,7 @@ use crate::{
     act::{Act, Kill},
     admission::policies::follow_identity,
     cluster::{Cluster, Resource, Scope},
-    drive::{Context, Fleet, Members, Seen},
+    drive::{Context, Fleet, Members, Seen, Witness},
     lease::{Election, Leadership},
     policies::Policies,
     reach::Reach,
@@ -56,6 +56,8 @@ pub struct Daemon {
     pub metrics: Metrics,
     /// The test hook that ends the process.
     pub kill: Kill,
+    /// Who looks on, if anybody does.
+    pub witness: Option<Witness>,
 }
 
 impl Daemon {
@@ -76,6 +78,7 @@ impl Daemon {
             health,
             metrics,
             kill,
+            witness,
         } = self;
         let Configuration {
             listen: _,
@@ -112,21 +115,7 @@ impl Daemon {
             if let Some(guards) = &guards {
                 watches.spawn(follow_guards(&cluster, &health, namespace.clone(), guards.clone()));
             }
-            let scope = Scope {
-                resource: Resource::StatefulSets,
-                namespace: namespace.clone(),
-                selector: None,
-                name: None,
-            };
-            let of = namespace
-                .as_ref()
-                .map_or_else(|| "statefulsets".to_owned(), |name| format!("statefulsets of {name}"));
-            let age = health.watch(of, true);
-            let saw = saw.clone();
-            let watching = follow::<StatefulSet>(cluster.clone(), scope, age, move |change| {
-                let _ = saw.send(Seen { namespace: namespace.clone(), change });
-            });
-            watches.spawn(watching.instrument(tracing::info_span!("statefulsets")));
+            watches.spawn(follow_sets(&cluster, &health, namespace, saw.clone()));
         }
 
         let fleet = Fleet::new(Context {
@@ -147,6 +136,7 @@ impl Daemon {
             stop: stopped,
             class,
             leadership,
+            witness,
         });
         let mut working = JoinSet::new();
         working.spawn(fleet.run(changes));
@@ -200,6 +190,25 @@ async fn guard_lists(cluster: &Cluster, scopes: &[Option<String>]) -> BTreeSet<K
         }
     }
     found
+}
+
+/// Watches the `StatefulSets` in one namespace, or in all.
+fn follow_sets(
+    cluster: &Cluster,
+    health: &Health,
+    namespace: Option<String>,
+    saw: mpsc::UnboundedSender<Seen>,
+) -> impl Future<Output = ()> + use<> {
+    let scope =
+        Scope { resource: Resource::StatefulSets, namespace: namespace.clone(), selector: None, name: None };
+    let of = namespace
+        .as_ref()
+        .map_or_else(|| "statefulsets".to_owned(), |name| format!("statefulsets of {name}"));
+    let age = health.watch(of, true);
+    follow::<StatefulSet>(cluster.clone(), scope, age, move |change| {
+        let _ = saw.send(Seen { namespace: namespace.clone(), change });
+    })
+    .instrument(tracing::info_span!("statefulsets"))
 }
 
 /// Watches the lists of released revisions in one namespace, or in all.

@@ -1,6 +1,7 @@
 //! The store behind HTTP: a service that a client takes in process, or that listens on a socket.
 
 mod answer;
+mod changes;
 mod discovery;
 mod http;
 mod logs;
@@ -21,16 +22,12 @@ use std::{
     task::{Context, Poll},
 };
 
-use ::http::{Request, Response, request::Parts};
-use axum::body::{Body, Bytes, HttpBody};
-use jiff::Timestamp;
-use tokio::sync::watch as versions;
-
+use self::{changes::Changed, logs::Logs, params::Params, route::Route};
 pub use self::{
+    changes::Changes,
     http::{kubeconfig, listen},
     logs::LogsOf,
 };
-use self::{logs::Logs, params::Params, route::Route};
 use crate::{
     refusal::Refusal,
     store::{
@@ -38,6 +35,9 @@ use crate::{
         faults::{Effect, Seen},
     },
 };
+use ::http::{Request, Response, request::Parts};
+use axum::body::{Body, Bytes, HttpBody};
+use jiff::Timestamp;
 
 /// No body is longer; a real API server's limit for what etcd takes is 1.5 MiB, and 3 MiB for a request.
 const LONGEST_BODY: usize = 3 << 20;
@@ -54,8 +54,8 @@ struct Shared {
     store: Mutex<Store>,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     logs: Logs,
-    /// Raised with every change, so that watches look again.
-    changed: versions::Sender<u64>,
+    /// Told of every change, so that watches look again.
+    changed: Changed,
 }
 
 impl ApiServer {
@@ -65,24 +65,21 @@ impl ApiServer {
         clock: impl Fn() -> Timestamp + Send + Sync + 'static,
         logs: impl Fn(&LogsOf<'_>) -> Result<String, Refusal> + Send + Sync + 'static,
     ) -> Self {
-        let changed = versions::Sender::new(store.version());
-        let shared =
-            Shared { store: Mutex::new(store), clock: Box::new(clock), logs: Box::new(logs), changed };
+        let (clock, logs, changed) = (Box::new(clock), Box::new(logs), Changed::default());
+        let shared = Shared { store: Mutex::new(store), clock, logs, changed };
         Self { shared: Arc::new(shared) }
     }
 
     /// Reads or changes the store, as controllers do; watches are told if anything changed.
     pub fn store<T>(&self, act: impl FnOnce(&mut Store) -> T) -> T {
         let mut store = self.shared.store.lock().unwrap_or_else(PoisonError::into_inner);
-        let faults = store.faults.edits();
+        let before = (store.version(), store.faults.edits());
         let result = act(&mut store);
-        let (version, is_edited) = (store.version(), store.faults.edits() != faults);
+        let is_changed = (store.version(), store.faults.edits()) != before;
         drop(store);
-        self.shared.changed.send_if_modified(|last| {
-            let is_newer = version > *last;
-            *last = version.max(*last);
-            is_newer || is_edited
-        });
+        if is_changed {
+            self.shared.changed.tell();
+        }
         result
     }
 
@@ -91,9 +88,9 @@ impl ApiServer {
         (self.shared.clock)()
     }
 
-    /// The store's version, told whenever it or a fault changes; looking at the store tells nobody.
-    pub fn changes(&self) -> versions::Receiver<u64> {
-        self.shared.changed.subscribe()
+    /// Follows the changes from now on.
+    pub fn changes(&self) -> Changes {
+        Changes::of(self.clone())
     }
 
     fn read<T>(&self, look: impl FnOnce(&Store) -> T) -> T {

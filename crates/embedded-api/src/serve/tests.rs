@@ -399,11 +399,9 @@ async fn who_looks_at_the_store_wakes_nobody() {
     let changes = server.changes();
     let configs = configs(&server);
     configs.list(&ListParams::default()).await.unwrap();
-    assert!(!changes.has_changed().unwrap());
+    assert!(!changes.has_changed());
     configs.create(&PostParams::default(), &config("a")).await.unwrap();
-    assert!(changes.has_changed().unwrap());
-    let told = *changes.borrow();
-    assert_eq!(told, server.store(|store| store.version()));
+    assert!(changes.has_changed());
 }
 
 #[tokio::test]

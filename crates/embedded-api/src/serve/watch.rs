@@ -6,9 +6,9 @@ use axum::body::{Body, Bytes};
 use futures::stream;
 use http::Response;
 use serde_json::{Value, json};
-use tokio::{sync::watch as versions, time::Instant};
+use tokio::time::Instant;
 
-use super::{ApiServer, answer, answer::Form, params::Params, resource::Request, table};
+use super::{ApiServer, Changes, answer, answer::Form, params::Params, resource::Request, table};
 use crate::{
     kinds::Verb,
     refusal::Refusal,
@@ -31,7 +31,7 @@ struct Watch {
     /// Changes up to here were told.
     seen: u64,
     lines: VecDeque<String>,
-    changes: versions::Receiver<u64>,
+    changes: Changes,
     bookmarks: bool,
     next_bookmark: Instant,
     ends: Instant,
@@ -103,7 +103,7 @@ impl Watch {
             }
             tokio::select! {
                 biased;
-                changed = self.changes.changed() => self.is_over = changed.is_err(),
+                () = self.changes.changed() => {}
                 () = tokio::time::sleep_until(self.ends) => {
                     self.is_over = true;
                     if self.bookmarks && !silent {
