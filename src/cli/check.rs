@@ -28,9 +28,16 @@ pub struct Check {
 
 /// Why a file is no good.
 #[derive(Debug, thiserror::Error)]
-enum CheckError {
+pub enum CheckError {
+    /// Nothing can be read.
     #[error("{file}: can't be read: {source}")]
-    Unreadable { file: String, source: std::io::Error },
+    Unreadable {
+        /// The file.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// What was read is wrong.
     #[error(transparent)]
     Mistakes(#[from] Errors),
 }
@@ -84,7 +91,8 @@ fn read_configuration(file: &Path) -> Result<Configuration, CheckError> {
     Ok(configuration::parse(&name, &text)?)
 }
 
-fn read(file: &Path) -> Result<Vec<Document>, CheckError> {
+/// The documents of a file, or of standard input for `-`.
+pub fn read(file: &Path) -> Result<Vec<Document>, CheckError> {
     let (name, text) = text(file)?;
     Ok(document::parse(&name, &text)?)
 }

@@ -6,6 +6,7 @@ mod daemon;
 mod demo;
 mod doctor;
 mod order;
+mod simulate;
 mod status;
 mod workload;
 
@@ -35,6 +36,7 @@ const EXAMPLES: &str = "\
 Examples:
   siskin demo                                see it work, without a cluster
   siskin check policies/*.yaml               find every mistake before the cluster does
+  siskin simulate db.yaml --errors 0.1%..1%  does it catch a bad release, and how soon?
   siskin adopt -n payments db --dry-run      what would happen, and what stands against it
   siskin adopt -n payments db --policy careful
                                              let Siskin look after db
@@ -49,6 +51,7 @@ enum Command {
     Demo(siskin_demo::Demo),
     Run(Run),
     Check(check::Check),
+    Simulate(simulate::Simulate),
     Doctor(doctor::Doctor),
     /// Says what Siskin would do with a workload and what stands against it, and lets Siskin look after it
     Adopt(adopt::Adopt),
@@ -77,6 +80,7 @@ pub fn main() -> ExitCode {
     let Cli { access, command } = Cli::parse();
     match &command {
         Command::Check(check) => return check::check(check),
+        Command::Simulate(simulate) => return simulate::main(simulate),
         Command::Demo(demo) => return demo::demo(&access, demo),
         _ => {}
     }
@@ -109,7 +113,7 @@ async fn dispatch(access: &Access, command: Command) -> Result<(), String> {
         Command::Leave(named) => {
             return adopt::leave(access, &named).await.map_err(|error| error.to_string());
         }
-        Command::Check(_) | Command::Demo(_) => return Ok(()),
+        Command::Check(_) | Command::Simulate(_) | Command::Demo(_) => return Ok(()),
         Command::Approve(order::Approve { named, user }) => (named, order::Verb::Approve { user }),
         Command::Promote(order::Promote { named, revision }) => (named, order::Verb::Promote { revision }),
         Command::Abort(named) => (named, order::Verb::Abort),

@@ -3,11 +3,13 @@
 use siskin_core::{
     checks::{Reading, Verdicts},
     decision::{AnchorPatch, Decision, Note, PREFIX, Write},
+    exposition::{Encoding, Format, Scraper},
     facts::{Autoscaler, Facts, PolicyFact, Writer},
+    policy::Measure,
     time::Wall,
 };
 use siskin_embedded::{
-    cluster::{Cluster, Precondition, Refused},
+    cluster::{self, Cluster, Precondition, Refused},
     object::{Labels, Template, UpdateStrategy},
 };
 
@@ -66,6 +68,13 @@ pub trait Wire {
     /// Sends a write.
     fn send(&mut self, cluster: &mut Cluster, request: &Request<'_>) -> Sent {
         carry_out(cluster, request.set, request.write).map_or(Sent::Failed, |()| Sent::Done)
+    }
+
+    /// What a pod's metrics page says of a measure.
+    fn counts(&self, measure: &Measure, pod: &cluster::Reading) -> Reading {
+        let mut scraper = Scraper::new(measure, Format::Text, Encoding::Identity);
+        let read = scraper.feed(pod.metrics().as_bytes()).and_then(|()| scraper.finish());
+        read.map_or_else(|problem| Reading::Unusable(problem.to_string()), Reading::Counts)
     }
 
     /// What comes back of a pod's answer to a check.

@@ -22,7 +22,7 @@ use std::{
     sync::Arc,
 };
 
-pub use nodes::Reading;
+pub use nodes::{Reading, Served};
 pub use operations::Cascade;
 pub use request::{Admission, AdmitAll, Precondition, Refused};
 pub use snapshot::Snapshot;

@@ -26,6 +26,8 @@ pub struct Nodes {
     memories: BTreeMap<Uid, Memory>,
     /// By pod: the process that counts (by its start), and what it has counted.
     processes: BTreeMap<Uid, (Millis, Counters)>,
+    /// What the pods of each image have answered.
+    served: BTreeMap<Name, Served>,
     /// Visits on each claim's volume.
     data: BTreeMap<Uid, u64>,
     pub clients: Vec<Clients>,
@@ -33,6 +35,15 @@ pub struct Nodes {
     pub routes: BTreeMap<Name, Vec<Endpoint>>,
     /// Requests are sent up to this moment.
     pub sent_until: Millis,
+}
+
+/// What the pods of an image have answered, those that are gone included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Served {
+    /// Requests of clients.
+    pub requests: u64,
+    /// Of those, the ones answered with an error.
+    pub failed: u64,
 }
 
 /// What a probe of a pod finds.
@@ -68,6 +79,7 @@ impl Nodes {
             usual: Behaviour::default(),
             memories: BTreeMap::new(),
             processes: BTreeMap::new(),
+            served: BTreeMap::new(),
             data: BTreeMap::new(),
             clients: Vec::new(),
             routes: BTreeMap::new(),
@@ -109,6 +121,16 @@ impl Nodes {
         (counters, &mut self.chance)
     }
 
+    /// Adds requests to those that an image has answered.
+    pub fn count(&mut self, image: &Name, requests: u64, failed: u64) {
+        let served = match self.served.get_mut(image) {
+            Some(served) => served,
+            None => self.served.entry(image.clone()).or_default(),
+        };
+        served.requests += requests;
+        served.failed += failed;
+    }
+
     /// Adds visits to a claim's volume.
     pub fn visit(&mut self, claim: Uid, visits: u64) {
         *self.data.entry(claim).or_default() += visits;
@@ -129,6 +151,12 @@ impl Cluster {
             visits: self.visits(pod),
             memory: self.nodes.behaviour(pod.template.image()).memory_at(self.now.saturating_sub(since)),
         })
+    }
+
+    /// What the pods of an image have answered up to now.
+    pub fn served(&mut self, image: &str) -> Served {
+        self.send_traffic();
+        self.nodes.served.get(image).copied().unwrap_or_default()
     }
 
     /// Lets a pod's process end, as by a signal from outside.

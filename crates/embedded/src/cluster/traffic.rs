@@ -78,11 +78,15 @@ impl Cluster {
     fn serve(&mut self, uid: Uid, requests: u64, service: &Service, at: Millis) -> u64 {
         let pod = self.pods.iter().find(|pod| pod.metadata.uid == uid);
         let Some((since, _)) = pod.and_then(|pod| self.nodes.serving(pod, at)) else { return 0 };
+        let image = pod.map(|pod| pod.template.image().clone());
         let volume = pod.and_then(|pod| self.claims.get(pod.claims.first()?)).map(|claim| claim.metadata.uid);
         let (counters, chance) = self.nodes.counters(uid, since);
         let before = counters.failed;
         counters.serve(requests, service, chance);
         let failed = counters.failed - before;
+        if let Some(image) = image {
+            self.nodes.count(&image, requests, failed);
+        }
         if let Some(claim) = volume {
             self.nodes.visit(claim, requests - failed);
         }

@@ -12,9 +12,11 @@ use crate::{
 pub struct Clients {
     /// The Service.
     pub service: Name,
-    /// Requests per second, over all clients.
+    /// Requests in each [`Clients::every`], over all clients.
     pub rate: u64,
-    /// Thousandths of a request that the ticks before left.
+    /// The length of time that the rate counts in; at least 1.
+    pub every: Millis,
+    /// Requests that the ticks before left, in parts of one: as many as `every` are a whole one.
     owed: u64,
     /// Requests sent so far.
     pub sent: u64,
@@ -47,14 +49,19 @@ pub struct Load {
 impl Clients {
     /// Clients that send `rate` requests per second.
     pub fn new(service: impl Into<Name>, rate: u64) -> Self {
-        Self { service: service.into(), rate, owed: 0, sent: 0, failed: 0, refused: 0 }
+        Self::each(service, rate, 1_000)
+    }
+
+    /// Clients that send `rate` requests in each `every`, evenly.
+    pub fn each(service: impl Into<Name>, rate: u64, every: Millis) -> Self {
+        Self { service: service.into(), rate, every: every.max(1), owed: 0, sent: 0, failed: 0, refused: 0 }
     }
 
     /// Sends the requests of a tick, each to one of the targets with the same chance. Returns what reached whom.
     pub fn tick(&mut self, length: Millis, targets: &[Target], chance: &mut Chance) -> Vec<Load> {
         self.owed += self.rate * length;
-        let mut left = self.owed / 1000;
-        self.owed %= 1000;
+        let mut left = self.owed / self.every;
+        self.owed %= self.every;
         self.sent += left;
         let mut loads = Vec::with_capacity(targets.len());
         for (target, others) in targets.iter().zip((1..=targets.len() as u64).rev()) {
@@ -89,6 +96,17 @@ mod tests {
             .map(|load| load.requests)
             .sum();
         assert_eq!((clients.sent, reached, clients.refused), (7, 7, 0));
+    }
+
+    #[test]
+    fn a_rate_may_be_less_than_one_a_second() {
+        let mut clients = Clients::each("web", 90, 60_000);
+        let mut chance = Chance::new(1);
+        let each_second: Vec<u64> = (0..60)
+            .map(|_| clients.tick(1_000, &[target(1)], &mut chance).iter().map(|load| load.requests).sum())
+            .collect();
+        assert_eq!(each_second.iter().sum::<u64>(), 90);
+        assert!(each_second.iter().all(|count| (1..=2).contains(count)), "{each_second:?}");
     }
 
     #[test]

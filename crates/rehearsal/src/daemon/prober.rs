@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use siskin_core::{
     checks::{Origin, PlannedProbe, ProbePlan, Reading, Role, Sample, Target},
-    exposition::{Encoding, Format, Scraper},
     judge::Judge,
     policy::Probe,
 };
@@ -48,7 +47,7 @@ impl Prober {
             *due = now + u64::try_from(probe.every.as_millis()).unwrap_or(u64::MAX);
             let asked = self.plan.targets.iter().filter(|it| probe.stable_too || it.role == Role::Canary);
             for target in asked {
-                let reading = ask(cluster, probe, target);
+                let reading = ask(cluster, wire, probe, target);
                 let reading = wire.answer(cluster, &probe.check, &target.name, reading);
                 let origin = Origin::Pod { pod: target.pod.clone(), restarts: target.restarts };
                 judge.take(Sample { check: probe.check.clone(), origin, at: mono(now), reading });
@@ -59,7 +58,7 @@ impl Prober {
 }
 
 /// Asks one pod, at the address that it had.
-fn ask(cluster: &mut Cluster, probe: &PlannedProbe, target: &Target) -> Reading {
+fn ask(cluster: &mut Cluster, wire: &impl Wire, probe: &PlannedProbe, target: &Target) -> Reading {
     let same =
         cluster.pods().get(&target.name).is_some_and(|pod| project::uid(pod.metadata.uid) == target.pod);
     let answer = if same { cluster.ask(&target.name) } else { None };
@@ -71,10 +70,6 @@ fn ask(cluster: &mut Cluster, probe: &PlannedProbe, target: &Target) -> Reading 
             Health::Fail => Reading::Unhealthy("answered with status 503".to_owned()),
             Health::Slow => Reading::Unhealthy("no answer in time".to_owned()),
         },
-        (Probe::Scrape(scrape), Some(reading)) => {
-            let mut scraper = Scraper::new(&scrape.measure, Format::Text, Encoding::Identity);
-            let read = scraper.feed(reading.metrics().as_bytes()).and_then(|()| scraper.finish());
-            read.map_or_else(|problem| Reading::Unusable(problem.to_string()), Reading::Counts)
-        }
+        (Probe::Scrape(scrape), Some(reading)) => wire.counts(&scrape.measure, &reading),
     }
 }

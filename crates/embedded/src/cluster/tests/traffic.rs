@@ -169,6 +169,26 @@ fn counters_begin_anew_with_the_process_and_visits_on_a_volume_go_on() {
 }
 
 #[test]
+fn what_an_image_has_answered_outlives_its_pods() {
+    let mut world = serving(100);
+    world.cluster.behave("v2", Behaviour::failing(500_000));
+    world.pass(5_000).partition(2).image("v2").settle();
+    let tried = world.pass(5_000).cluster.served("v2");
+    assert!(tried.failed > 0 && tried.failed < tried.requests, "{tried:?}");
+    world.image("v1").partition(0).settle();
+    let before = world.cluster.served("v2");
+    assert!(before.requests >= tried.requests);
+    world.pass(5_000);
+    assert_eq!(world.cluster.served("v2"), before);
+    let (all, failed, refused) = {
+        let clients = &world.cluster.clients()[0];
+        (clients.sent, clients.failed, clients.refused)
+    };
+    let stable = world.cluster.served("v1");
+    assert_eq!((before.requests + stable.requests + refused, before.failed), (all, failed));
+}
+
+#[test]
 fn a_behaviour_that_turns_bad_with_age_does_so_in_every_pod_at_its_own_time() {
     let mut world = serving(0);
     let late = Service { from: 60_000, health: Health::Slow, ..Service::default() };
