@@ -5,6 +5,7 @@ use std::{io, time::Duration};
 use tokio::time::sleep;
 
 use crate::{
+    application::RATE,
     director::{Director, Turn, said},
     scenario::{Deed, Scenario},
     scene::Scene,
@@ -23,6 +24,8 @@ pub struct Story {
     world: World,
     director: Director,
     teller: Teller,
+    /// Clients send requests, since the application was there.
+    is_open: bool,
     /// What the releases did so far.
     pub summary: Summary,
 }
@@ -55,7 +58,7 @@ impl Story {
     /// The story of a scenario, in a world that has just begun.
     pub fn new(scenario: &'static Scenario, world: World) -> Self {
         let (director, teller) = (Director::new(scenario), Teller::default());
-        Self { scenario, world, director, teller, summary: Summary::default() }
+        Self { scenario, world, director, teller, is_open: false, summary: Summary::default() }
     }
 
     /// Tells it to its end. True: every release ended as it has to.
@@ -97,7 +100,12 @@ impl Story {
         self.summary.follow(&scene);
         let turn = self.director.turn(&scene, self.summary.ended());
         let then = self.director.upcoming();
-        let news = self.teller.news(&scene, then.as_deref());
+        let mut news = self.teller.news(&scene, then.as_deref());
+        if !self.is_open && scene.rests() {
+            self.is_open = true;
+            self.world.open_traffic();
+            news.push(by_you(&scene, format!("open the traffic: {RATE} requests a second")));
+        }
         show(&View { news: &news, scene: &scene, then: then.as_deref() })?;
         Ok(turn)
     }
@@ -108,9 +116,13 @@ impl Story {
         show: &mut impl FnMut(&View<'_>) -> io::Result<()>,
     ) -> Result<(), StoryError> {
         let scene = self.world.scene();
-        let news = News { at: scene.passed, who: Who::You, tone: Tone::Strong, text: said(deed) };
+        let news = by_you(&scene, said(deed));
         let then = self.director.upcoming();
         show(&View { news: &[news], scene: &scene, then: then.as_deref() })?;
         Ok(self.world.act(deed, &scene)?)
     }
+}
+
+fn by_you(scene: &Scene, text: String) -> News {
+    News { at: scene.passed, who: Who::You, tone: Tone::Strong, text }
 }

@@ -57,6 +57,7 @@ fn the_tour_tells_what_people_siskin_and_kubernetes_do_and_why() {
         "siskin  OptedIn",
         "siskin  Adopted",
         "next    kubectl set image statefulset/visits visits=visits:v2",
+        "you     open the traffic: 200 requests a second",
         "you     kubectl set image statefulset/visits visits=visits:v2",
         "siskin  StepOpening: step first: 1 extra",
         "pod     visits-4 (visits:v2, canary): ready",

@@ -77,10 +77,14 @@ impl World {
             Self { cluster, start, policies, running, daemon, daemons: 0, judged: Judged::default() };
         world.create(SERVICE, application::service())?;
         world.create(STATEFUL_SET, application::statefulset(policy))?;
-        world.cluster.open_traffic(NAMESPACE, Clients::new(NAME, RATE));
         world.running.spawn(world.cluster.clone().run());
         world.start_daemon()?;
         Ok(world)
+    }
+
+    /// Lets clients send requests from now on.
+    pub fn open_traffic(&self) {
+        self.cluster.open_traffic(NAMESPACE, Clients::new(NAME, RATE));
     }
 
     /// What the cluster shows now.
