@@ -57,6 +57,8 @@ pub struct Known<'a> {
     pub told: &'a [(Millis, u64, Note)],
     /// Images that must not be promoted by checks.
     pub bad: &'a BTreeSet<String>,
+    /// The installation freezes rollouts.
+    pub frozen: bool,
 }
 
 /// Watches one StatefulSet.
@@ -195,6 +197,9 @@ impl Invariants {
             ));
         }
         if open && partition.1 < partition.0 && after.phase == Phase::Opening {
+            if known.frozen {
+                return Err(violation(2, write, "a step was opened in a freeze".to_owned()));
+            }
             check_opening(cluster, write, new, &after)?;
         }
         if new.spec.replicas != old.spec.replicas && new.spec.replicas < after.user_replicas {

@@ -1,10 +1,10 @@
 //! What lies between a daemon and its cluster.
 
 use siskin_core::{
-    checks::{Reading, Verdicts},
+    checks::{PlannedQuery, Reading, Verdicts},
     decision::{AnchorPatch, Decision, Note, PREFIX, Write},
     exposition::{Encoding, Format, Scraper},
-    facts::{Autoscaler, Facts, PolicyFact, Writer},
+    facts::{Autoscaler, Facts, Guard, PolicyFact, Rules, Writer},
     policy::Measure,
     time::Wall,
 };
@@ -82,6 +82,21 @@ pub trait Wire {
         reading
     }
 
+    /// What a source answers to a question.
+    fn source(&mut self, _cluster: &mut Cluster, query: &PlannedQuery) -> Reading {
+        Reading::Refused(format!("there is no source {}", query.source))
+    }
+
+    /// The rules of the installation.
+    fn rules(&self) -> Rules {
+        Rules::default()
+    }
+
+    /// The list of released revisions; `None`: this installation keeps none.
+    fn guard(&self) -> Option<Guard> {
+        None
+    }
+
     /// The API server's clock, as the daemon has it.
     fn wall(&self, cluster: &Cluster) -> Wall {
         project::wall(cluster.now())
@@ -141,7 +156,7 @@ pub fn carry_out(cluster: &mut Cluster, set: &str, write: &Write) -> Result<(), 
             }))
         }
         Write::DeleteClaim { name, uid } => gone(cluster.delete_claim(ACTOR, name, this(&uid.0))),
-        // The model keeps no ConfigMaps, so no installation in it keeps lists.
+        // The model keeps no ConfigMaps: whoever keeps lists does so on the way.
         Write::Guard { .. } | Write::DeleteGuard { .. } => Ok(()),
     }
 }

@@ -261,14 +261,15 @@ impl<'a> Turn<'a> {
         self.problem = Some(problem);
     }
 
-    /// Takes over which messages arrived: written with the next state, and once by itself at rest.
+    /// Takes over which messages arrived: written with the next state; at rest, or when it is more than one, by itself, as
+    /// the end of the process would repeat them.
     pub(super) fn note_deliveries(&mut self) {
         let Some(record) = &mut self.record else { return };
         for (receiver, seq) in &self.memory.delivered {
             let last = record.notified.entry(receiver.clone()).or_default();
             *last = (*last).max(*seq);
         }
-        if !record.in_rollout() {
+        if !record.in_rollout() || record.messages.arrived(&record.notified) > 1 {
             record.messages.forget(&record.notified);
         }
     }

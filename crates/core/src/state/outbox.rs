@@ -26,6 +26,14 @@ pub struct Message {
     pub observed: bool,
 }
 
+impl Message {
+    /// All its receivers got it.
+    fn is_over(&self, notified: &BTreeMap<String, u64>) -> bool {
+        let got = |receiver: &String| notified.get(receiver).is_some_and(|last| *last >= self.seq);
+        self.receivers.iter().all(got)
+    }
+}
+
 /// The last messages, oldest first, at most [`OUTBOX`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -45,8 +53,12 @@ impl Outbox {
 
     /// Takes those out that all their receivers got; `notified` has the seq of the last one by receiver.
     pub fn forget(&mut self, notified: &BTreeMap<String, u64>) {
-        let got = |seq: u64, receiver: &String| notified.get(receiver).is_some_and(|last| *last >= seq);
-        self.0.retain(|message| !message.receivers.iter().all(|receiver| got(message.seq, receiver)));
+        self.0.retain(|message| !message.is_over(notified));
+    }
+
+    /// How many all their receivers got.
+    pub fn arrived(&self, notified: &BTreeMap<String, u64>) -> usize {
+        self.0.iter().filter(|message| message.is_over(notified)).count()
     }
 
     /// There are none.

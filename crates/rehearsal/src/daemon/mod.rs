@@ -55,6 +55,8 @@ pub struct Daemon {
     read_for: Option<(i64, String, String)>,
     /// A write failed: the StatefulSet must be read before the next step.
     unsure: bool,
+    /// It was read or written by this process.
+    looked: bool,
     wake: Option<Millis>,
     failures: u32,
     /// Nothing is done before the first moment with news, and before the second without.
@@ -82,6 +84,7 @@ impl Daemon {
             seen: (0, 0),
             read_for: None,
             unsure: false,
+            looked: false,
             wake: Some(0),
             failures: 0,
             pause: None,
@@ -116,9 +119,15 @@ impl Daemon {
         step.into_iter().chain(self.prober.due()).min()
     }
 
-    /// The policies were loaded again: it looks at this moment.
+    /// The policies or rules are other ones: it looks at this moment.
     pub fn policies_changed(&mut self, now: Millis) {
         self.wake = Some(self.wake.map_or(now, |wake| wake.min(now)));
+    }
+
+    /// A receiver got the message of this number.
+    pub fn delivered(&mut self, receiver: &str, seq: u64, now: Millis) {
+        self.state.delivered(receiver, seq);
+        self.policies_changed(now);
     }
 
     /// Runs at this moment: takes notice of what the watches show, asks the pods whose turn it is, and steps until
@@ -183,6 +192,8 @@ impl Daemon {
             None => PolicyFact::None,
         };
         facts.hold = self.observe.hold.then(|| wire.holds());
+        facts.rules = wire.rules();
+        facts.guard = wire.guard();
         let shown = wire.shown(Watch::Pods, cluster).filter(|_| self.observe.detail);
         let Some(shown) = shown else {
             facts.detail = None;
@@ -230,6 +241,11 @@ impl Daemon {
         wire: &mut impl Wire,
     ) -> Result<Stepped, Died> {
         let Decision { state, writes, probes, observe, wake, notes, problem } = decision;
+        if !self.looked && changes_the_list_only(&writes) {
+            // It could be the list of what was there before: the next step refuses what is no more.
+            self.unsure = true;
+            return Ok(Stepped::Again);
+        }
         self.problem = problem.map(|problem| problem.reason);
         let wrote = !writes.is_empty();
         let mut next = Some((state, notes));
@@ -259,7 +275,12 @@ impl Daemon {
             || observe.hold && !self.observe.hold
             || observe.refusals && !self.observe.refusals;
         self.observe = observe;
+        let queries = match (probes.targets.as_slice(), &self.facts) {
+            ([], _) | (_, None) => Vec::new(),
+            (_, Some(facts)) => self.judge.queries(&self.state, &facts.workload, mono(cluster.now())),
+        };
         self.prober.follow(probes, cluster.now());
+        self.prober.query(queries, cluster.now());
         let wake =
             wake.map(|wake| cluster.now() + u64::try_from(wake.as_millis()).unwrap_or(u64::MAX).max(1));
         // What isn't there yet may be there soon.
@@ -289,6 +310,7 @@ impl Daemon {
                 if let Some(facts) = &mut self.facts {
                     facts.workload = reply;
                 }
+                self.looked = true;
             }
             Write::Verdict { .. } => self.read_for = None,
             _ => {}
@@ -381,12 +403,18 @@ impl Daemon {
                 self.unsure = false;
                 self.see(&set.clone(), cluster);
                 // What was loaded just now was read just now.
-                self.unsure = false;
+                (self.unsure, self.looked) = (false, true);
                 true
             }
             None => false,
         }
     }
+}
+
+/// A StatefulSet that is gone is refused by its own write first; a list is not.
+fn changes_the_list_only(writes: &[Write]) -> bool {
+    let lists = |write: &Write| matches!(write, Write::Guard { .. } | Write::DeleteGuard { .. });
+    writes.iter().any(lists) && !writes.iter().any(|write| matches!(write, Write::Anchor(_)))
 }
 
 fn owned_by(metadata: &siskin_embedded::object::Metadata, uid: &str) -> bool {

@@ -1,9 +1,9 @@
-//! The probes that feed the checks of the open rollout.
+//! The probes and queries that feed the checks of the open rollout.
 
 use std::collections::BTreeMap;
 
 use siskin_core::{
-    checks::{Origin, PlannedProbe, ProbePlan, Reading, Role, Sample, Target},
+    checks::{Origin, PlannedProbe, PlannedQuery, ProbePlan, Reading, Role, Sample, Target},
     judge::Judge,
     policy::Probe,
 };
@@ -17,6 +17,7 @@ use crate::{project, wire::Wire};
 pub struct Prober {
     plan: ProbePlan,
     due: BTreeMap<String, Millis>,
+    queries: Vec<(Millis, PlannedQuery)>,
 }
 
 impl Prober {
@@ -31,12 +32,20 @@ impl Prober {
         self.plan = plan;
     }
 
-    /// When the next probe is due.
-    pub fn due(&self) -> Option<Millis> {
-        self.due.values().min().copied()
+    /// Asks sources this from now on. A question that goes on keeps its turn.
+    pub fn query(&mut self, queries: Vec<PlannedQuery>, now: Millis) {
+        let before = std::mem::take(&mut self.queries);
+        let due = |query: &PlannedQuery| before.iter().find(|(_, known)| known.check == query.check);
+        self.queries =
+            queries.into_iter().map(|query| (due(&query).map_or(now, |(due, _)| *due), query)).collect();
     }
 
-    /// Asks the pods whose turn it is, for `judge`. True: somebody was asked.
+    /// When the next one is due.
+    pub fn due(&self) -> Option<Millis> {
+        self.due.values().copied().chain(self.queries.iter().map(|(due, _)| *due)).min()
+    }
+
+    /// Asks the pods and sources whose turn it is, for `judge`. True: somebody was asked.
     pub fn probe(&mut self, cluster: &mut Cluster, wire: &mut impl Wire, judge: &mut Judge) -> bool {
         let now = cluster.now();
         if self.due().is_none_or(|due| due > now) {
@@ -52,6 +61,13 @@ impl Prober {
                 let origin = Origin::Pod { pod: target.pod.clone(), restarts: target.restarts };
                 judge.take(Sample { check: probe.check.clone(), origin, at: mono(now), reading });
             }
+        }
+        for (due, query) in self.queries.iter_mut().filter(|(due, _)| *due <= now) {
+            *due = now + u64::try_from(query.every.as_millis()).unwrap_or(u64::MAX);
+            let reading = wire.source(cluster, query);
+            let reading = wire.answer(cluster, &query.check, &query.source, reading);
+            let origin = Origin::Source { about: query.about.clone() };
+            judge.take(Sample { check: query.check.clone(), origin, at: mono(now), reading });
         }
         true
     }

@@ -5,23 +5,22 @@ use std::{
     fmt::Write as _,
 };
 
-use siskin_core::{decision::Note, facts::PARKED};
+use siskin_core::{decision::Note, facts::PARKED, state::Outbox};
 use siskin_embedded::{
     Millis,
-    chance::Share,
-    cluster::{Cluster, Precondition},
-    model::{
-        application::{Behaviour, Health, Service, Start},
-        traffic::Clients,
-    },
-    object::{Kind, Name, ordinal},
+    cluster::Cluster,
+    model::{application::Behaviour, traffic::Clients},
+    object::Kind,
 };
 
 use super::{
+    leading::Election,
+    mail::Mail,
     person, policies,
-    protection::Protection,
-    schedule::{END, Fault, Planned, Quality, Scaler, Schedule, Setup, Strangers},
-    strangers::{self, SET, act, annotate, record},
+    protection::{List, Protection},
+    schedule::{END, Planned, Quality, Schedule},
+    strangers::{self, SET, annotate, record},
+    strike::{Later, behaviour},
     way::{Tamper, Way},
 };
 use crate::{
@@ -40,6 +39,8 @@ const HELP: u32 = 20;
 const OLD: Millis = 50;
 /// Requests a second.
 const RATE: u64 = 40;
+/// Of two processes one has a slow clock: how many milliseconds each counts in a second.
+const PACES: [u64; 2] = [1_000, 850];
 
 /// How a story ended.
 #[derive(Clone, Debug)]
@@ -62,32 +63,33 @@ pub struct Report {
     pub time: Millis,
 }
 
-/// What is to be done when, besides the schedule.
-enum Later {
-    Speak(siskin_embedded::object::Uid),
-    Schedulable,
-    Quota,
-    Volumes,
-    Controller,
-    Back(u32),
-    PolicyBack,
+/// One of the processes that may lead.
+#[derive(Default)]
+pub(super) struct Process {
+    /// Its worker, as long as it leads.
+    daemon: Option<Daemon>,
+    /// It stands still before.
+    pub frozen_until: Millis,
+    /// How many it has followed in its place.
+    number: u64,
 }
 
 /// A story under way.
 pub struct Run<T> {
-    schedule: Schedule,
+    pub(super) schedule: Schedule,
     /// The cluster.
     pub cluster: Cluster,
-    daemon: Daemon,
-    way: Way<T>,
-    invariants: Invariants,
-    frozen_until: Millis,
-    later: Vec<(Millis, Later)>,
+    pub(super) processes: Vec<Process>,
+    pub(super) way: Way<T>,
+    pub(super) mail: Mail,
+    pub(super) invariants: Invariants,
+    pub(super) later: Vec<(Millis, Later)>,
     coming: VecDeque<Planned>,
     /// What was done, for the trace.
     done: Vec<(Millis, u64, String)>,
     bad: BTreeSet<String>,
-    policy: usize,
+    /// The number of the policy.
+    pub(super) policy: usize,
     deaths: u64,
     steps: u64,
     traced: bool,
@@ -105,7 +107,8 @@ impl<T: Tamper> Run<T> {
     pub fn new(schedule: &Schedule, tamper: T, traced: bool) -> Self {
         let setup = &schedule.setup;
         let mut cluster = Cluster::new(schedule.seed);
-        cluster.admit_by(Protection { park: setup.park, hold: setup.hold });
+        let list = setup.guard.then(List::default);
+        cluster.admit_by(Protection { park: setup.park, hold: setup.hold, guard: list.clone() });
         let mut bad = BTreeSet::new();
         for (quality, version) in setup.qualities.iter().zip(2..) {
             let image = format!("v{version}");
@@ -125,11 +128,17 @@ impl<T: Tamper> Run<T> {
         cluster.open_traffic(Clients::new("web", RATE));
         let coming = schedule.faults.iter().cloned();
         let coming = coming.map(|planned| Planned { at: BEGIN + planned.at, ..planned }).collect();
+        let mut way = Way::new(tamper, policies::policy(setup.policy, setup.restore), setup.hold);
+        way.list = list;
+        if setup.standby {
+            way.election = Election::among(&PACES);
+        }
+        let processes = if setup.standby { PACES.len() } else { 1 };
         Self {
             invariants: Invariants::new(SET, &cluster),
-            daemon: Daemon::new(SET),
-            way: Way::new(tamper, policies::policy(setup.policy, setup.restore), setup.hold),
-            frozen_until: 0,
+            processes: std::iter::repeat_with(Process::default).take(processes).collect(),
+            way,
+            mail: Mail::default(),
             later: Vec::new(),
             coming,
             done: Vec::new(),
@@ -154,16 +163,14 @@ impl<T: Tamper> Run<T> {
                 rested = true;
                 break;
             }
-            let problem = self.daemon.problem();
+            let problem = self.problem();
             self.note(|| format!("a person looks: {problem:?}"));
             person::help(&mut self.cluster, &self.schedule.setup, problem);
         }
         if !rested {
             let state = record(&self.cluster);
             let stands = state.map(|state| (state.phase, state.pause, state.problem, state.waiting));
-            return Err(
-                self.ended(10, format!("never at rest: {stands:?}, problem {:?}", self.daemon.problem()))
-            );
+            return Err(self.ended(10, format!("never at rest: {stands:?}, problem {:?}", self.problem())));
         }
         self.check_end()?;
         let before = self.invariants.writes();
@@ -173,7 +180,10 @@ impl<T: Tamper> Run<T> {
         if writes > 1 {
             return Err(self.ended(9, format!("{writes} writes at rest")));
         }
-        Ok(())
+        match self.mail.missing() {
+            Some(message) => Err(self.ended(11, format!("people never got a message: {message}"))),
+            None => Ok(()),
+        }
     }
 
     /// How it went.
@@ -184,7 +194,7 @@ impl<T: Tamper> Run<T> {
             rollouts: count(|note| matches!(note, Note::Started { .. })),
             promoted: count(|note| matches!(note, Note::Promoted { .. })),
             rolled_back: count(|note| matches!(note, Note::RolledBack { .. })),
-            steps: self.steps + self.daemon.steps(),
+            steps: self.steps + self.workers().map(Daemon::steps).sum::<u64>(),
             writes: self.invariants.writes(),
             deaths: self.deaths,
             time: self.cluster.now(),
@@ -211,12 +221,13 @@ impl<T: Tamper> Run<T> {
     /// Lets everything happen up to this moment.
     fn until(&mut self, end: Millis) -> Result<(), Violation> {
         loop {
-            let daemon = self.daemon.due().map(|due| due.max(self.frozen_until));
+            let now = self.cluster.now();
+            let processes = (0..self.processes.len()).filter_map(|who| self.due(who, now));
             let planned = self.coming.front().map(|planned| planned.at);
             let later = self.later.iter().map(|(at, _)| *at);
             let next =
-                [self.cluster.next(), self.way.next(), daemon, planned].into_iter().flatten().chain(later);
-            let next = next.min().unwrap_or(end).max(self.cluster.now());
+                [self.cluster.next(), self.way.next(), self.mail.next(), planned].into_iter().flatten();
+            let next = next.chain(processes).chain(later).min().unwrap_or(end).max(now);
             if next > end {
                 self.cluster.run_until(end);
                 return Ok(());
@@ -229,157 +240,131 @@ impl<T: Tamper> Run<T> {
             self.do_later();
             self.way.deliver(&mut self.cluster, SET);
             self.way.pass(&self.cluster);
-            if self.cluster.now() >= self.frozen_until
-                && self.daemon.run(&mut self.cluster, &mut self.way).is_err()
-            {
-                self.note(|| "the process died".to_owned());
-                self.deaths += 1;
-                self.restart();
+            self.deliver_messages()?;
+            for who in 0..self.processes.len() {
+                self.let_work(who);
             }
             self.way.pass(&self.cluster);
             self.check()?;
         }
     }
 
+    /// When a process has something to do.
+    fn due(&self, who: usize, now: Millis) -> Option<Millis> {
+        let process = self.processes.get(who)?;
+        let leads = self.way.election.leads(who, now);
+        let work = match &process.daemon {
+            Some(daemon) if leads => daemon.due(),
+            // It begins to work, or stops.
+            daemon => (daemon.is_some() || leads).then_some(now),
+        };
+        let due = work.into_iter().chain(self.way.election.next(who)).min();
+        due.map(|due| due.max(process.frozen_until))
+    }
+
+    /// A process sees to its Lease, and works if it leads.
+    fn let_work(&mut self, who: usize) {
+        let now = self.cluster.now();
+        self.way.active = who;
+        let Some(process) = self.processes.get_mut(who).filter(|process| now >= process.frozen_until) else {
+            return;
+        };
+        self.way.election.turn(who, now);
+        if !self.way.election.leads(who, now) {
+            if process.daemon.is_some() {
+                self.note(|| format!("process {who} leads no more"));
+                self.mail.hindered = true;
+                self.replace(who);
+            }
+            return;
+        }
+        let daemon = process.daemon.get_or_insert_with(|| Daemon::new(SET));
+        if daemon.run(&mut self.cluster, &mut self.way).is_err() {
+            self.note(|| "the process died".to_owned());
+            self.deaths += 1;
+            self.mail.hindered = true;
+            self.replace(who);
+        } else {
+            self.mail.send(daemon.state(), policies::RECEIVER, self.cluster.now());
+        }
+    }
+
+    fn deliver_messages(&mut self) -> Result<(), Violation> {
+        let now = self.cluster.now();
+        let heard = self.mail.deliver(now).map_err(|what| self.ended(11, what))?;
+        for seq in heard {
+            for daemon in self.processes.iter_mut().filter_map(|process| process.daemon.as_mut()) {
+                daemon.delivered(policies::RECEIVER, seq, now);
+            }
+        }
+        Ok(())
+    }
+
     fn check(&mut self) -> Result<(), Violation> {
+        if self.way.election.leaders(self.cluster.now()) > 1 {
+            return Err(self.ended(8, "two processes lead".to_owned()));
+        }
+        self.way.active = self.leader();
         let pods_shown = self.way.shown(Watch::Pods, &self.cluster).unwrap_or_default();
         let next = usize::try_from(pods_shown).unwrap_or(usize::MAX);
         let missed = self.cluster.trace().iter().skip(next).find(|write| write.kind == Kind::Pod);
         let pods_are_old = missed.is_some_and(|write| write.at + OLD < self.cluster.now());
-        let known =
-            Known { heard: &self.way.heard, told: &self.way.told, bad: &self.bad, pods_shown, pods_are_old };
+        let known = Known {
+            heard: &self.way.heard,
+            told: &self.way.told,
+            bad: &self.bad,
+            pods_shown,
+            pods_are_old,
+            frozen: self.way.frozen && !self.way.arrived_late,
+        };
         self.invariants.check(&self.cluster, &known)
     }
 
-    fn note(&mut self, what: impl FnOnce() -> String) {
+    /// The workers there are.
+    pub(super) fn workers(&self) -> impl Iterator<Item = &Daemon> {
+        self.processes.iter().filter_map(|process| process.daemon.as_ref())
+    }
+
+    /// What the leading process waits for a person for.
+    fn problem(&self) -> Option<&'static str> {
+        self.workers().find_map(Daemon::problem)
+    }
+
+    /// The process that leads, or else the first.
+    pub(super) fn leader(&self) -> usize {
+        let now = self.cluster.now();
+        let leads = |who: &usize| self.way.election.leads(*who, now);
+        (0..self.processes.len()).find(leads).unwrap_or(0)
+    }
+
+    /// The workers look again at once.
+    pub(super) fn look_again(&mut self) {
+        let now = self.cluster.now();
+        for daemon in self.processes.iter_mut().filter_map(|process| process.daemon.as_mut()) {
+            daemon.policies_changed(now);
+        }
+    }
+
+    /// Another process comes in the place of this one.
+    pub(super) fn replace(&mut self, who: usize) {
+        let now = self.cluster.now();
+        let Some(process) = self.processes.get_mut(who) else { return };
+        let number = process.number + 1;
+        let before = std::mem::replace(process, Process { number, ..Process::default() });
+        if let Some(daemon) = before.daemon {
+            self.steps += daemon.steps();
+            let hindered = before.frozen_until > now || self.way.hinders(now);
+            self.mail.hindered |= hindered;
+            let saved = record(&self.cluster).map(|record| record.messages);
+            self.mail.process_ended(saved.as_ref().map_or(&[], Outbox::messages), now);
+        }
+        // One in two is the same pod, started again.
+        self.way.election.replace(who, now, number / 2);
+    }
+
+    pub(super) fn note(&mut self, what: impl FnOnce() -> String) {
         if self.traced {
             self.done.push((self.cluster.now(), self.cluster.version(), what()));
-        }
-    }
-
-    fn restart(&mut self) {
-        self.steps += self.daemon.steps();
-        self.daemon = Daemon::new(SET);
-        self.frozen_until = 0;
-    }
-
-    fn later(&mut self, after: Millis, what: Later) {
-        self.later.push((self.cluster.now() + after, what));
-    }
-
-    fn pod(&self, index: u32) -> Option<Name> {
-        let wanted = self.schedule.setup.start + index;
-        let mut pods = self.cluster.pods().iter().map(|pod| &pod.metadata.name);
-        pods.find(|name| ordinal(name) == Some(wanted)).cloned()
-    }
-
-    fn strike(&mut self, fault: Fault) {
-        let now = self.cluster.now();
-        match fault {
-            Fault::Restart => self.restart(),
-            Fault::RestartBehind(writes, time) => {
-                self.restart();
-                self.way.begin_behind(&self.cluster, writes, now + time);
-            }
-            Fault::Freeze(time) => self.frozen_until = now + time,
-            Fault::Clock(seconds) => self.way.clock = seconds,
-            Fault::Write(skip, fate) => self.way.meet(skip, fate),
-            Fault::Lag(watch, by, time) => self.way.lag(watch, by, now + time),
-            Fault::Silent(watch, time) => self.way.silence(watch, now + time),
-            Fault::Cut(time) => self.way.cut_until = now + time,
-            Fault::ReadsFail(time) => self.way.deaf_until = now + time,
-            Fault::NoData(time) => self.way.no_data_until = now + time,
-            Fault::Unreachable(time) => self.way.unreachable_until = now + time,
-            Fault::Kill(index) => {
-                let _gone = self.pod(index).map(|pod| self.cluster.kill(&pod));
-            }
-            Fault::Delete(index) => {
-                let pod = self.pod(index);
-                let _gone = pod.map(|pod| self.cluster.delete_pod("drain", &pod, Precondition::NONE, None));
-            }
-            Fault::Evict(index) => {
-                let _gone = self.pod(index).map(|pod| self.cluster.evict(&pod));
-            }
-            Fault::Silence(index, time) => {
-                let pod = self.pod(index).and_then(|pod| Some(self.cluster.pods().get(&pod)?.metadata.uid));
-                if let Some(uid) = pod {
-                    self.cluster.change_faults(|faults| faults.silent.extend([uid]));
-                    self.later(time, Later::Speak(uid));
-                }
-            }
-            Fault::Unschedulable(time) => {
-                let why = "0/1 nodes are available: 1 Insufficient cpu.";
-                self.cluster.change_faults(|faults| faults.unschedulable = Some(why.into()));
-                self.later(time, Later::Schedulable);
-            }
-            Fault::Quota(time) => {
-                let pods = self.cluster.pods().len();
-                self.cluster.change_faults(|faults| faults.pod_quota = Some(pods));
-                self.later(time, Later::Quota);
-            }
-            Fault::NoVolumes(time) => {
-                self.cluster.change_faults(|faults| faults.provisioning = None);
-                self.later(time, Later::Volumes);
-            }
-            Fault::ControllerStops(time) => {
-                self.cluster.change_faults(|faults| faults.controller_stopped = true);
-                self.later(time, Later::Controller);
-            }
-            Fault::Stranger(stranger) => self.meet(stranger),
-        }
-    }
-
-    fn meet(&mut self, stranger: Strangers) {
-        let Setup { restore, park, hold, .. } = self.schedule.setup;
-        let held = park && hold && matches!(stranger, Strangers::Partition(_) | Strangers::ZeroAndBack(_));
-        self.invariants.exposed |= stranger.exposes() && !held;
-        match stranger {
-            Strangers::ZeroAndBack(time) => {
-                let replicas = record(&self.cluster).map_or(1, |record| record.user_replicas.max(1));
-                self.later(time, Later::Back(replicas));
-            }
-            Strangers::PolicyGone(time) => {
-                self.way.policy = None;
-                self.daemon.policies_changed(self.cluster.now());
-                self.later(time, Later::PolicyBack);
-            }
-            Strangers::PolicyEdited(number) => {
-                self.policy = number;
-                self.way.policy = Some(policies::policy(number, restore));
-                self.daemon.policies_changed(self.cluster.now());
-            }
-            Strangers::Scale(Scaler::Autoscaler, _) => self.way.scaled = true,
-            _ => {}
-        }
-        act(&mut self.cluster, &self.schedule.setup, stranger);
-    }
-
-    fn do_later(&mut self) {
-        let now = self.cluster.now();
-        let (due, later) = std::mem::take(&mut self.later).into_iter().partition(|(at, _)| *at <= now);
-        self.later = later;
-        let due: Vec<(Millis, Later)> = due;
-        for (_, what) in due {
-            self.end_of(&what);
-        }
-    }
-
-    fn end_of(&mut self, what: &Later) {
-        match what {
-            Later::Speak(uid) => {
-                self.cluster.change_faults(|faults| faults.silent.retain(|silent| silent != uid));
-            }
-            Later::Schedulable => self.cluster.change_faults(|faults| faults.unschedulable = None),
-            Later::Quota => self.cluster.change_faults(|faults| faults.pod_quota = None),
-            Later::Volumes => self.cluster.change_faults(|faults| faults.provisioning = Some(50)),
-            Later::Controller => self.cluster.change_faults(|faults| faults.controller_stopped = false),
-            Later::Back(replicas) => {
-                let _gone = self.cluster.set_replicas("person", SET, *replicas);
-            }
-            Later::PolicyBack => {
-                self.way.policy = Some(policies::policy(self.policy, self.schedule.setup.restore));
-                self.daemon.policies_changed(self.cluster.now());
-            }
         }
     }
 
@@ -389,14 +374,17 @@ impl<T: Tamper> Run<T> {
         for (_, what) in std::mem::take(&mut self.later) {
             self.end_of(&what);
         }
+        self.mail.down_until = 0;
         self.bad.clear();
         for version in 2..=super::schedule::VERSIONS + 1 {
             self.cluster.behave(&format!("v{version}"), Behaviour::default());
         }
         self.way.heal();
         self.way.scaled = false;
-        if self.frozen_until > self.cluster.now() {
-            self.restart();
+        for who in 0..self.processes.len() {
+            if self.processes.get(who).is_some_and(|process| process.frozen_until > self.cluster.now()) {
+                self.replace(who);
+            }
         }
         if self.cluster.statefulset(SET).is_some_and(|set| set.spec.replicas == 0) {
             let _gone = self.cluster.set_replicas("person", SET, 1);
@@ -437,24 +425,5 @@ impl<T: Tamper> Run<T> {
 
     fn ended(&self, invariant: u8, what: String) -> Violation {
         Violation { invariant, at: self.cluster.now(), what }
-    }
-}
-
-fn behaviour(quality: Quality) -> Behaviour {
-    let usual = Behaviour::default();
-    let sick = Service { health: Health::Fail, ..Service::default() };
-    let failing = Service { errors: Share::of(1, 2), ..Service::default() };
-    match quality {
-        Quality::Good => usual,
-        Quality::SlowStart => Behaviour { start_up: 8_000, ..usual },
-        Quality::Errors => Behaviour { phases: vec![failing], ..usual },
-        Quality::LateErrors => {
-            Behaviour { phases: vec![Service::default(), Service { from: 5_000, ..failing }], ..usual }
-        }
-        Quality::Sick => {
-            Behaviour { phases: vec![Service::default(), Service { from: 1_500, ..sick }], ..usual }
-        }
-        Quality::Crashes => Behaviour { crash_after: Some(2_000), ..usual },
-        Quality::NoImage => Behaviour { start: Start::NoImage, ..usual },
     }
 }

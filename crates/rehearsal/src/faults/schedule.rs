@@ -7,6 +7,7 @@ use siskin_embedded::{
     chance::{Chance, Share},
 };
 
+use super::{policies, sources::Ill};
 use crate::wire::Watch;
 
 /// The versions that are released; v1 is there from the start.
@@ -43,8 +44,12 @@ pub struct Setup {
     pub park: bool,
     /// The hold is there.
     pub hold: bool,
+    /// The pod guard is there, too.
+    pub guard: bool,
     /// `onForgotten: Restore`.
     pub restore: bool,
+    /// A second process stands by, and one of them leads.
+    pub standby: bool,
     /// How v2 and those after it behave.
     pub qualities: [Quality; VERSIONS],
 }
@@ -146,6 +151,10 @@ pub enum Strangers {
     OptOut,
     /// It is put back.
     OptIn,
+    /// The list of released revisions is emptied.
+    EditList,
+    /// It is deleted.
+    DropList,
     /// The state annotation is removed.
     LoseState,
     /// The state annotation is garbled.
@@ -192,6 +201,14 @@ pub enum Fault {
     Cut(Millis),
     /// Reads fail for this time.
     ReadsFail(Millis),
+    /// The leading process can't reach the Lease for this time.
+    LeaseCut(Millis),
+    /// This is wrong with the sources for that time.
+    Source(Ill, Millis),
+    /// Messages to people don't arrive for this time.
+    ReceiverDown(Millis),
+    /// The installation freezes rollouts for this time.
+    RolloutFreeze(Millis),
     /// Checks get no usable answers for this time.
     NoData(Millis),
     /// Health endpoints can't be reached for this time.
@@ -232,6 +249,8 @@ impl Strangers {
                 | Self::ClaimEverything
                 | Self::PolicyGone(_)
                 | Self::PolicyEdited(_)
+                | Self::EditList
+                | Self::DropList
         )
     }
 }
@@ -280,10 +299,12 @@ impl Setup {
             start: if chance.below(8) == 0 { 5 } else { 0 },
             parallel: chance.hits(Share::of(1, 2)),
             claims: chance.hits(Share::of(1, 2)),
-            policy: usize::try_from(chance.below(super::policies::COUNT as u64)).unwrap_or(0),
+            policy: usize::try_from(chance.below(policies::COUNT as u64)).unwrap_or(0),
             park: protection >= 2,
             hold: protection == 3,
             restore: chance.hits(Share::of(1, 3)),
+            guard: protection == 3 && chance.hits(Share::of(1, 2)),
+            standby: chance.hits(Share::of(1, 4)),
         }
     }
 }
@@ -299,8 +320,7 @@ fn fault(chance: &mut Chance, setup: &Setup, strangers: bool) -> Fault {
     let index = u32::try_from(chance.below(u64::from(setup.replicas) + 1)).unwrap_or(0);
     let watch = if chance.below(2) == 0 { Watch::Workload } else { Watch::Pods };
     let count = |chance: &mut Chance, below| u32::try_from(chance.below(below)).unwrap_or(0);
-    match chance.below(if strangers { 34 } else { 24 }) {
-        0 => Fault::Restart,
+    match chance.below(if strangers { 38 } else { 28 }) {
         1 => Fault::RestartBehind(chance.between(1, 60), time(chance)),
         2 => Fault::Freeze(time(chance)),
         3 => Fault::Clock(pick(chance, [-300, -20, 20, 300])),
@@ -321,8 +341,18 @@ fn fault(chance: &mut Chance, setup: &Setup, strangers: bool) -> Fault {
             pick(chance, [Fault::Quota(time), Fault::NoVolumes(time), Fault::ControllerStops(time)])
         }
         22 | 23 => Fault::Stranger(Strangers::Release(pick(chance, [2, 3, 4, 5]))),
+        24 => Fault::ReceiverDown(time(chance)),
+        25 => Fault::RolloutFreeze(time(chance)),
+        26 if setup.standby => Fault::LeaseCut(time(chance)),
+        26 | 27 if policies::asks_a_source(setup.policy) => Fault::Source(ill(chance), time(chance)),
+        0 | 26 | 27 => Fault::Restart,
         _ => Fault::Stranger(stranger(chance, setup)),
     }
+}
+
+fn ill(chance: &mut Chance) -> Ill {
+    let status = Ill::Status(pick(chance, [401, 404, 429, 500, 503]));
+    pick(chance, [Ill::Nan, Ill::Empty, Ill::ManySeries, Ill::Timeout, Ill::Partial, Ill::CutOff, status])
 }
 
 fn fate(chance: &mut Chance) -> Fate {
@@ -344,7 +374,7 @@ fn stranger(chance: &mut Chance, setup: &Setup) -> Strangers {
     let count = |chance: &mut Chance, below| u32::try_from(chance.below(below)).unwrap_or(0);
     let version = |chance: &mut Chance| pick(chance, [1, 2, 3, 4, 5]);
     let replicas = |chance: &mut Chance| 1 + count(chance, 5);
-    match chance.below(26) {
+    match chance.below(if setup.guard { 28 } else { 26 }) {
         0 | 1 => Strangers::Release(version(chance)),
         2 => Strangers::Rewrite,
         3 => Strangers::Scale(Scaler::Person, replicas(chance)),
@@ -368,9 +398,9 @@ fn stranger(chance: &mut Chance, setup: &Setup) -> Strangers {
         22 => Strangers::ClaimEverything,
         23 => Strangers::LoseStable,
         24 => Strangers::PolicyGone(500 << chance.below(6)),
-        _ => {
-            Strangers::PolicyEdited(usize::try_from(chance.below(super::policies::COUNT as u64)).unwrap_or(0))
-        }
+        25 => Strangers::PolicyEdited(usize::try_from(chance.below(policies::COUNT as u64)).unwrap_or(0)),
+        26 => Strangers::EditList,
+        _ => Strangers::DropList,
     }
 }
 

@@ -132,7 +132,10 @@ pub fn act(cluster: &mut Cluster, setup: &Setup, stranger: Strangers) {
                 }
             });
         }
-        Strangers::PolicyGone(_) | Strangers::PolicyEdited(_) => Ok(()),
+        // What isn't in the cluster is changed elsewhere.
+        Strangers::PolicyGone(_) | Strangers::PolicyEdited(_) | Strangers::EditList | Strangers::DropList => {
+            Ok(())
+        }
     };
 }
 

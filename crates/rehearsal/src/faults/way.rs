@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use siskin_core::{
-    checks::{Reading, Verdicts},
+    checks::{PlannedQuery, Reading, Value, Verdicts},
     decision::{Decision, Note, Write},
-    facts::{Autoscaler, Facts, PolicyFact},
+    facts::{Autoscaler, Facts, Guard, PolicyFact, Rules},
     policy::Policy,
     time::Wall,
+    window::Freeze,
 };
 use siskin_embedded::{Millis, cluster::Cluster};
 
-use super::schedule::Fate;
+use super::{leading::Election, protection::List, schedule::Fate, sources::Sources};
 use crate::{
     project,
     wire::{Request, Sent, Watch, Wire, carry_out},
@@ -42,6 +43,9 @@ pub struct Sound;
 
 impl Tamper for Sound {}
 
+/// A freeze until further notice: whatever the API server's clock says, now is within it.
+const FREEZE: (Wall, Wall) = (Wall(-1_000_000), Wall(1_000_000));
+
 /// How one watch comes along.
 #[derive(Clone, Debug, Default)]
 struct Stream {
@@ -53,12 +57,26 @@ struct Stream {
 }
 
 /// The way.
+#[expect(clippy::struct_excessive_bools, reason = "each is something that is there or not")]
 pub struct Way<T> {
     /// What is made of the core.
     pub tamper: T,
     /// The policy; `None`: it can't be loaded.
     pub policy: Option<Policy>,
-    streams: [Stream; 2],
+    /// Who leads.
+    pub election: Election,
+    /// The number of the process that the way is used by now.
+    pub active: usize,
+    /// The watches of each process.
+    streams: [[Stream; 2]; 2],
+    /// The list of released revisions, if the installation keeps one.
+    pub list: Option<List>,
+    /// The installation freezes rollouts.
+    pub frozen: bool,
+    /// What the sources answer.
+    pub sources: Sources,
+    /// A late write arrived just now.
+    pub arrived_late: bool,
     /// The pods can't be listed before.
     pub cut_until: Millis,
     /// No read is answered before.
@@ -91,7 +109,13 @@ impl<T: Tamper> Way<T> {
         Self {
             tamper,
             policy: Some(policy),
-            streams: [Stream::default(), Stream::default()],
+            election: Election::default(),
+            active: 0,
+            streams: Default::default(),
+            list: None,
+            frozen: false,
+            sources: Sources::default(),
+            arrived_late: false,
             cut_until: 0,
             deaf_until: 0,
             no_data_until: 0,
@@ -123,7 +147,8 @@ impl<T: Tamper> Way<T> {
     }
 
     fn stream(&mut self, watch: Watch) -> &mut Stream {
-        let [workload, pods] = &mut self.streams;
+        let [first, second] = &mut self.streams;
+        let [workload, pods] = if self.active == 0 { first } else { second };
         match watch {
             Watch::Workload => workload,
             Watch::Pods => pods,
@@ -132,7 +157,8 @@ impl<T: Tamper> Way<T> {
 
     /// A new process begins with what was there `writes` ago, until then.
     pub fn begin_behind(&mut self, cluster: &Cluster, writes: u64, until: Millis) {
-        for stream in &mut self.streams {
+        let [first, second] = &mut self.streams;
+        for stream in if self.active == 0 { first } else { second } {
             stream.shown = cluster.version().saturating_sub(writes).max(1);
             stream.coming.clear();
             stream.coming.push_back((until.max(cluster.now()), cluster.version()));
@@ -142,7 +168,7 @@ impl<T: Tamper> Way<T> {
     /// Takes the news on their way, and shows what has arrived.
     pub fn pass(&mut self, cluster: &Cluster) {
         let (now, version) = (cluster.now(), cluster.version());
-        for stream in &mut self.streams {
+        for stream in self.streams.iter_mut().flatten() {
             let known = stream.coming.back().map_or(stream.shown, |(_, version)| *version);
             if version > known {
                 let (by, until) = stream.lag;
@@ -163,7 +189,8 @@ impl<T: Tamper> Way<T> {
 
     /// When the next thing arrives.
     pub fn next(&self) -> Option<Millis> {
-        let streams = self.streams.iter().filter_map(|stream| stream.coming.front()).map(|(at, _)| *at);
+        let streams = self.streams.iter().flatten();
+        let streams = streams.filter_map(|stream| stream.coming.front()).map(|(at, _)| *at);
         streams.chain(self.late.iter().map(|(at, _)| *at)).min()
     }
 
@@ -173,20 +200,35 @@ impl<T: Tamper> Way<T> {
         let (due, later) = std::mem::take(&mut self.late).into_iter().partition(|(at, _)| *at <= now);
         self.late = later;
         let due: Vec<(Millis, Write)> = due;
+        self.arrived_late = !due.is_empty();
         for (_, write) in due {
-            self.tamper.carry_out(cluster, set, &write);
+            self.carry_out(cluster, set, &write);
+        }
+    }
+
+    fn carry_out(&mut self, cluster: &mut Cluster, set: &str, write: &Write) -> bool {
+        match (&self.list, write) {
+            (Some(list), Write::Guard { .. } | Write::DeleteGuard { .. }) => list.write(write),
+            _ => self.tamper.carry_out(cluster, set, write),
         }
     }
 
     /// All is well from now on.
     pub fn heal(&mut self) {
         self.fates.clear();
-        for stream in &mut self.streams {
+        self.election.heal();
+        (self.frozen, self.sources.ill) = (false, None);
+        for stream in self.streams.iter_mut().flatten() {
             (stream.lag, stream.silent_until) = ((0, 0), 0);
             stream.coming.clear();
         }
         (self.cut_until, self.deaf_until, self.no_data_until, self.unreachable_until) = (0, 0, 0, 0);
         self.clock = 0;
+    }
+
+    /// Something may keep the process from writing just now.
+    pub fn hinders(&self, now: Millis) -> bool {
+        now < self.deaf_until || !self.fates.is_empty()
     }
 
     fn fate(&mut self) -> Option<Fate> {
@@ -210,7 +252,8 @@ impl<T: Tamper> Wire for Way<T> {
     }
 
     fn shown(&self, watch: Watch, cluster: &Cluster) -> Option<u64> {
-        let [workload, pods] = &self.streams;
+        let [first, second] = &self.streams;
+        let [workload, pods] = if self.active == 0 { first } else { second };
         match watch {
             Watch::Workload => Some(workload.shown),
             Watch::Pods => (cluster.now() >= self.cut_until).then_some(pods.shown),
@@ -224,6 +267,9 @@ impl<T: Tamper> Wire for Way<T> {
     fn send(&mut self, cluster: &mut Cluster, request: &Request<'_>) -> Sent {
         let mut done = true;
         for write in self.tamper.parts(request.write) {
+            if !self.election.leads(self.active, cluster.now()) {
+                return Sent::Failed;
+            }
             self.sent += 1;
             let fate = self.fate();
             match fate {
@@ -236,7 +282,7 @@ impl<T: Tamper> Wire for Way<T> {
                 Some(Fate::Slow(after)) => cluster.run_for(after),
                 Some(Fate::DiesAfter | Fate::Unanswered(_)) | None => {}
             }
-            done &= self.tamper.carry_out(cluster, request.set, &write);
+            done &= self.carry_out(cluster, request.set, &write);
             match fate {
                 Some(Fate::DiesAfter) => return Sent::Died,
                 Some(Fate::Unanswered(_)) => return Sent::Failed,
@@ -255,10 +301,31 @@ impl<T: Tamper> Wire for Way<T> {
         if now < self.unreachable_until && matches!(reading, Reading::Healthy) {
             return Reading::Unhealthy("no route to host".to_owned());
         }
-        if matches!(reading, Reading::Healthy | Reading::Counts(_)) {
+        let says =
+            |values: &[Value]| !values.is_empty() && values.iter().all(|value| value.value.is_finite());
+        let usable = match &reading {
+            Reading::Healthy | Reading::Counts(_) => true,
+            Reading::Values(values) => says(values),
+            Reading::Unhealthy(_) | Reading::Unusable(_) | Reading::Refused(_) => false,
+        };
+        if usable {
             self.heard.insert(check.to_owned(), now);
         }
         reading
+    }
+
+    fn source(&mut self, cluster: &mut Cluster, query: &PlannedQuery) -> Reading {
+        self.sources.answer(cluster, query)
+    }
+
+    fn rules(&self) -> Rules {
+        let (from, to) = FREEZE;
+        let freeze = Freeze { from, to, reason: "a holiday".to_owned() };
+        Rules { freezes: if self.frozen { vec![freeze] } else { Vec::new() }, ..Rules::default() }
+    }
+
+    fn guard(&self) -> Option<Guard> {
+        self.list.as_ref().map(List::fact)
     }
 
     fn wall(&self, cluster: &Cluster) -> Wall {

@@ -361,6 +361,29 @@ fn a_message_that_arrived_is_written_down_once() {
 }
 
 #[test]
+fn of_two_messages_that_arrived_in_a_bake_the_end_of_the_process_repeats_none() {
+    let mut world = World::at_rest(4, canary(Placement::InPlace, &[(25, 60)]));
+    world.with_policy(|policy| {
+        let events = vec![Topic::Started, Topic::Paused];
+        policy.notify = vec![Notify { receiver: "team".to_owned(), events }];
+    });
+    world.release("v2");
+    world.until("baking", |world| world.phase() == Phase::Baking);
+    world.annotate("paused", "true");
+    world.until("paused", |world| world.state.messages().len() == 2);
+    let writes = world.writes;
+    let seqs: Vec<u64> = world.state.messages().iter().map(|message| message.seq).collect();
+    world.state.delivered("team", seqs[0]);
+    world.run(2);
+    assert_eq!(world.writes, writes, "one is written with the next state");
+    world.state.delivered("team", seqs[1]);
+    world.run(2);
+    assert_eq!(world.writes, writes + 1);
+    world.restart();
+    assert!(world.state.messages().is_empty(), "{:?}", world.state.messages());
+}
+
+#[test]
 fn a_broken_first_install_waits_for_a_policy_that_loads() {
     let mut world = broken_install(2, false);
     world.policy = PolicyFact::Unusable { name: "test".to_owned(), reason: "a typo".to_owned() };
