@@ -3,7 +3,7 @@
 use super::world::{World, canary, in_place, surge};
 use crate::{
     facts::{PARKED, PolicyFact, UpdateStrategy, Writer},
-    policy::{Notify, Placement, Topic},
+    policy::{Notify, OnFailure, Placement, Topic},
     state::Phase,
 };
 
@@ -364,13 +364,15 @@ fn a_message_that_arrived_is_written_down_once() {
 fn of_two_messages_that_arrived_in_a_bake_the_end_of_the_process_repeats_none() {
     let mut world = World::at_rest(4, canary(Placement::InPlace, &[(25, 60)]));
     world.with_policy(|policy| {
+        policy.outcome.on_failure = OnFailure::Pause;
         let events = vec![Topic::Started, Topic::Paused];
         policy.notify = vec![Notify { receiver: "team".to_owned(), events }];
     });
     world.release("v2");
     world.until("baking", |world| world.phase() == Phase::Baking);
-    world.annotate("paused", "true");
+    world.failing.insert("v2".to_owned());
     world.until("paused", |world| world.state.messages().len() == 2);
+    world.run(2);
     let writes = world.writes;
     let seqs: Vec<u64> = world.state.messages().iter().map(|message| message.seq).collect();
     world.state.delivered("team", seqs[0]);
