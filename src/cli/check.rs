@@ -12,6 +12,8 @@ use siskin_core::{
     yaml::Errors,
 };
 
+use super::out;
+
 /// Checks policy and configuration files; prints policies with every default filled in
 #[derive(Debug, clap::Args)]
 pub struct Check {
@@ -114,7 +116,7 @@ fn tell(file: &str, document: &Document, quiet: bool) {
                 eprintln!("{file}: policy {}: warning: {warning}", policy.name);
             }
             if !quiet {
-                print!("---\n{}", in_full(policy));
+                out::text(format_args!("---\n{}", in_full(policy)));
             }
         }
         Document::Configuration(configuration) if !quiet => {
@@ -124,14 +126,14 @@ fn tell(file: &str, document: &Document, quiet: bool) {
             let class = configuration.class.as_deref();
             let elects = configuration.leader_election.enabled;
             let lease = elects.then(|| configuration.leader_election.lease(class));
-            println!(
+            out::line(format_args!(
                 "{file}: listens on {}, class: {}, Lease: {}, receivers: {}; sources: {}",
                 configuration.listen,
                 class.unwrap_or("none"),
                 lease.as_deref().unwrap_or("none"),
                 receivers.join(", "),
                 sources.join(", ")
-            );
+            ));
         }
         Document::Configuration(_) => {}
     }

@@ -6,6 +6,7 @@ mod daemon;
 mod demo;
 mod doctor;
 mod order;
+mod out;
 mod simulate;
 mod status;
 mod workload;

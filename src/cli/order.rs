@@ -10,7 +10,10 @@ use siskin_core::{
     strategy,
 };
 
-use super::workload::{Found, LookError, Named, find};
+use super::{
+    out,
+    workload::{Found, LookError, Named, find},
+};
 use siskin_daemon::{
     cluster::{Access, Error, Resource, Scope},
     watch::{revisions::ControllerRevision, statefulsets::Whole},
@@ -127,7 +130,7 @@ async fn give_once(access: &Access, named: &Named, verb: &Verb) -> Result<(), Or
         "annotations": { format!("{PREFIX}{}", order.name): order.value },
     } });
     found.cluster.patch::<Whole>(Resource::StatefulSets, namespace, name, &body).await?;
-    println!("{namespace}/{name}: {}", order.done);
+    out::line(format_args!("{namespace}/{name}: {}", order.done));
     Ok(())
 }
 

@@ -17,7 +17,10 @@ use siskin_simulate::{
     plot, quantity::Age, simulate, text,
 };
 
-use super::check::{self, CheckError};
+use super::{
+    check::{self, CheckError},
+    out,
+};
 
 /// Tries a policy many times on a model, in virtual time: how long a good release takes, how surely and how soon a bad
 /// one is caught
@@ -129,11 +132,11 @@ pub fn main(arguments: &Simulate) -> ExitCode {
     match arguments.output {
         Output::Text => {
             let pages: Vec<String> = simulations.iter().map(text::text).collect();
-            print!("{}", pages.join("\n"));
+            out::text(pages.join("\n"));
         }
         Output::Json => {
             let simulations: Vec<_> = simulations.iter().map(json::json).collect();
-            println!("{:#}", json!({ "simulations": simulations }));
+            out::line(format_args!("{:#}", json!({ "simulations": simulations })));
         }
     }
     let (Some(file), Some(simulation)) = (&arguments.plot, simulations.first()) else {

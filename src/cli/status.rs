@@ -9,7 +9,10 @@ use siskin_core::{
     strategy,
 };
 
-use super::workload::{Found, LookError, Named, find};
+use super::{
+    out,
+    workload::{Found, LookError, Named, find},
+};
 use siskin_daemon::{
     clock,
     cluster::{Access, Error, Resource, Scope},
@@ -31,7 +34,7 @@ pub enum StatusError {
 pub async fn status(access: &Access, named: &Named) -> Result<(), StatusError> {
     let found = find(access, named).await?;
     let pods = pods(&found).await?;
-    print!("{}", page(&found.managed.workload, &found.record(), &pods));
+    out::text(page(&found.managed.workload, &found.record(), &pods));
     Ok(())
 }
 

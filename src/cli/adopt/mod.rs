@@ -14,7 +14,10 @@ use siskin_core::{
 };
 
 use self::findings::{Severity, findings};
-use super::workload::{Found, LookError, Named, find};
+use super::{
+    out,
+    workload::{Found, LookError, Named, find},
+};
 use siskin_daemon::{
     cluster::{Access, Error, Resource},
     watch::statefulsets::Whole,
@@ -73,24 +76,28 @@ pub async fn adopt(access: &Access, arguments: &Adopt) -> Result<(), AdoptError>
             return Err(AdoptError::Nothing(format!("{namespace}/{name} has policy {policy} already")));
         }
         Some(present) => {
-            println!("{namespace}/{name} has policy {present}; a rollout that is open keeps it\n");
+            out::line(format_args!(
+                "{namespace}/{name} has policy {present}; a rollout that is open keeps it\n"
+            ));
         }
         None => {}
     }
     let seen = look::around(&found, policy, siskin_namespace.as_deref()).await?;
     let findings = findings(&seen);
-    print!("{}", page::page(&seen, policy, &findings));
+    out::text(page::page(&seen, policy, &findings));
     let count = findings.iter().filter(|finding| finding.severity == Severity::Stops).count();
     if count > 0 {
         return Err(AdoptError::Stopped { count });
     }
     if *dry_run {
-        println!("\nNothing was written (--dry-run).");
+        out::line("\nNothing was written (--dry-run).");
         return Ok(());
     }
     annotate(&found, Some(policy)).await?;
     let partition = if seen.observes() { "" } else { ", and no partition" };
-    println!("\nDone. Write siskin.dev/policy: {policy} into the manifest as well{partition}.");
+    out::line(format_args!(
+        "\nDone. Write siskin.dev/policy: {policy} into the manifest as well{partition}."
+    ));
     Ok(())
 }
 
@@ -105,14 +112,14 @@ pub async fn leave(access: &Access, named: &Named) -> Result<(), AdoptError> {
     let next = what_leaving_means(&found);
     let applied = look::is_applied(&found, "siskin.dev/policy").await?;
     annotate(&found, None).await?;
-    println!("{namespace}/{name}: the annotation siskin.dev/policy is off; {next}");
+    out::line(format_args!("{namespace}/{name}: the annotation siskin.dev/policy is off; {next}"));
     if applied {
-        println!("Take it out of the manifest as well, or the next apply opts in again.");
+        out::line("Take it out of the manifest as well, or the next apply opts in again.");
     }
     if !matches!(found.record(), Ok(None)) {
-        println!(
+        out::line(format_args!(
             "`kubectl describe sts {name} -n {namespace}` shows the Event OptedOut when Siskin is done."
-        );
+        ));
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use self::diagnosis::Diagnosis;
 use super::{
-    daemon,
+    daemon, out,
     workload::{CLI_MANAGER, LookError, Named, find, workload_name},
 };
 use siskin_daemon::{
@@ -59,8 +59,8 @@ pub async fn doctor(access: &Access, doctor: Doctor) -> Result<bool, LookError> 
         diagnose(&cluster, namespace, None).await
     };
     match output {
-        Output::Text => print!("{}", page::page(&diagnosis)),
-        Output::Json => println!("{:#}", as_json(&diagnosis)),
+        Output::Text => out::text(page::page(&diagnosis)),
+        Output::Json => out::line(format_args!("{:#}", as_json(&diagnosis))),
     }
     Ok(diagnosis.findings().is_empty())
 }
