@@ -151,8 +151,8 @@ impl Cluster {
         wake.map(|wake| Duration::try_from(wake.duration_since(now)).unwrap_or_default())
     }
 
-    /// What a probe of a pod finds.
-    pub(crate) fn ask(&self, pod: Uid) -> Option<Reading> {
+    /// What a probe of a pod finds; `None`: nothing answers there.
+    pub fn ask(&self, pod: Uid) -> Option<Reading> {
         self.world.with(|State { memory, chance }, now| memory.ask(pod, now, chance))
     }
 

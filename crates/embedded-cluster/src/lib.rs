@@ -22,6 +22,7 @@ mod seen;
 #[cfg(test)]
 mod tests;
 pub mod translate;
+mod upsets;
 
 pub use cluster::Cluster;
 pub use memory::Memory;

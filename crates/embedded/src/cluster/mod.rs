@@ -4,6 +4,7 @@
 //! Everything that happens follows from the seed and the operations: the same give the same [`Cluster::trace`].
 
 mod controllers;
+mod copy;
 mod nodes;
 mod operations;
 mod queue;
@@ -22,6 +23,7 @@ use std::{
     sync::Arc,
 };
 
+pub use copy::Copied;
 pub use nodes::{Reading, Served};
 pub use operations::Cascade;
 pub use request::{Admission, AdmitAll, Precondition, Refused};

@@ -2,19 +2,20 @@
 
 mod leading;
 mod mail;
-mod person;
-mod policies;
+pub mod person;
+pub mod policies;
 mod protection;
 mod run;
 mod schedule;
 mod shrink;
 mod sources;
-mod strangers;
+pub mod strangers;
 mod strike;
 mod way;
 
-pub use run::{Report, Run, run};
-pub use schedule::{Code, Fate, Fault, Planned, Quality, Scaler, Schedule, Setup, Strangers};
-pub use shrink::shrink;
+pub use run::{Report, Run, check_end, run};
+pub use schedule::{Code, END, Fate, Fault, Planned, Quality, Scaler, Schedule, Setup, Strangers, VERSIONS};
+pub use shrink::{shorten, shrink};
 pub use sources::Ill;
+pub use strike::behaviour;
 pub use way::{Sound, Tamper};

@@ -172,7 +172,7 @@ impl<T: Tamper> Run<T> {
             let stands = state.map(|state| (state.phase, state.pause, state.problem, state.waiting));
             return Err(self.ended(10, format!("never at rest: {stands:?}, problem {:?}", self.problem())));
         }
-        self.check_end()?;
+        check_end(&self.cluster)?;
         let before = self.invariants.writes();
         // That nothing stands against it any more is saved a little later.
         self.until(self.cluster.now() + 30_000)?;
@@ -393,37 +393,34 @@ impl<T: Tamper> Run<T> {
         annotate(&mut self.cluster, "paused", None);
     }
 
-    /// 4, 10 and 12 at the end: parked, N replicas, every pod stable.
-    fn check_end(&self) -> Result<(), Violation> {
-        let Some(set) = self.cluster.statefulset(SET) else {
-            return Err(self.ended(10, "it is gone".to_owned()));
-        };
-        let Some(record) = record(&self.cluster) else { return Err(self.ended(10, "no state".to_owned())) };
-        if set.spec.update_strategy.partition() < PARKED {
-            return Err(self.ended(2, format!("open at rest: {}", set.spec.update_strategy.partition())));
-        }
-        if set.spec.replicas != record.user_replicas {
-            return Err(
-                self.ended(4, format!("{} replicas, N is {}", set.spec.replicas, record.user_replicas))
-            );
-        }
-        let stable = record.stable.map_or_else(String::new, |stable| stable.0);
-        let image = person::image(&self.cluster, &stable);
-        let pods = self.cluster.pods();
-        let wrong = pods.iter().find(|pod| person::image(&self.cluster, pod.revision()) != image);
-        if let Some(pod) = wrong {
-            return Err(
-                self.ended(12, format!("{} is on {}, stable is {stable}", pod.metadata.name, pod.revision()))
-            );
-        }
-        let ready = pods.iter().filter(|pod| pod.ready()).count();
-        if ready != set.spec.replicas as usize {
-            return Err(self.ended(10, format!("{ready} of {} pods are ready", set.spec.replicas)));
-        }
-        Ok(())
-    }
-
     fn ended(&self, invariant: u8, what: String) -> Violation {
         Violation { invariant, at: self.cluster.now(), what }
     }
+}
+
+/// 4, 10 and 12 at the end: parked, N replicas, every pod stable.
+pub fn check_end(cluster: &Cluster) -> Result<(), Violation> {
+    let ended = |invariant, what| Violation { invariant, at: cluster.now(), what };
+    let Some(set) = cluster.statefulset(SET) else {
+        return Err(ended(10, "it is gone".to_owned()));
+    };
+    let Some(record) = record(cluster) else { return Err(ended(10, "no state".to_owned())) };
+    if set.spec.update_strategy.partition() < PARKED {
+        return Err(ended(2, format!("open at rest: {}", set.spec.update_strategy.partition())));
+    }
+    if set.spec.replicas != record.user_replicas {
+        return Err(ended(4, format!("{} replicas, N is {}", set.spec.replicas, record.user_replicas)));
+    }
+    let stable = record.stable.map_or_else(String::new, |stable| stable.0);
+    let image = person::image(cluster, &stable);
+    let pods = cluster.pods();
+    let wrong = pods.iter().find(|pod| person::image(cluster, pod.revision()) != image);
+    if let Some(pod) = wrong {
+        return Err(ended(12, format!("{} is on {}, stable is {stable}", pod.metadata.name, pod.revision())));
+    }
+    let ready = pods.iter().filter(|pod| pod.ready()).count();
+    if ready != set.spec.replicas as usize {
+        return Err(ended(10, format!("{ready} of {} pods are ready", set.spec.replicas)));
+    }
+    Ok(())
 }

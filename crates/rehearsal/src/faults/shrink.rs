@@ -5,7 +5,12 @@ use super::{Schedule, Tamper, run};
 /// Leaves out one fault after the other while the story still fails. Returns the numbers of those that stay; `None`:
 /// it doesn't fail.
 pub fn shrink<T: Tamper>(schedule: &Schedule, tamper: impl Fn() -> T) -> Option<Vec<usize>> {
-    let fails = |kept: &[usize]| run(&schedule.keep(kept), tamper()).violation.is_some();
+    shorten(schedule, |schedule| run(schedule, tamper()).violation.is_some())
+}
+
+/// As [`shrink`], where `fails` tells the story.
+pub fn shorten(schedule: &Schedule, fails: impl Fn(&Schedule) -> bool) -> Option<Vec<usize>> {
+    let fails = |kept: &[usize]| fails(&schedule.keep(kept));
     let mut kept: Vec<usize> = (0..schedule.faults.len()).collect();
     if !fails(&kept) {
         return None;

@@ -181,7 +181,8 @@ impl<T: Tamper> Run<T> {
 }
 
 /// How a version of this quality behaves.
-pub(super) fn behaviour(quality: Quality) -> Behaviour {
+/// How an image of this quality behaves.
+pub fn behaviour(quality: Quality) -> Behaviour {
     let usual = Behaviour::default();
     let sick = Service { health: Health::Fail, ..Service::default() };
     let failing = Service { errors: Share::of(1, 2), ..Service::default() };
