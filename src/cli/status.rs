@@ -96,7 +96,8 @@ fn page(workload: &Workload, record: &Result<Option<Record>, Unreadable>, pods: 
     line("Events", &format!("kubectl describe sts {} -n {}", workload.name, workload.namespace));
     page.push_str("\nPODS\n");
     for pod in pods {
-        let side = side(record.as_ref().ok().and_then(Option::as_ref), pod);
+        let record = record.as_ref().ok().and_then(Option::as_ref);
+        let side = record.map_or("", |record| record.side(pod));
         let revision = pod.revision.as_ref().map_or("?", |revision| revision.0.as_str());
         let _ = writeln!(page, "  {:<24} {revision:<24} {side:<8} {}", pod.name, condition(pod));
     }
@@ -151,17 +152,6 @@ fn duration(duration: Duration) -> String {
         (0, _) => format!("{seconds}s"),
         (_, 0) => format!("{minutes}m"),
         _ => format!("{minutes}m {seconds}s"),
-    }
-}
-
-fn side(record: Option<&Record>, pod: &Pod) -> &'static str {
-    let Some(record) = record else { return "" };
-    if pod.revision.is_some() && pod.revision == record.stable {
-        "stable"
-    } else if record.rollout.as_ref().is_some_and(|rollout| pod.revision.as_ref() == Some(&rollout.canary)) {
-        "canary"
-    } else {
-        "other"
     }
 }
 

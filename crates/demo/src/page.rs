@@ -122,14 +122,8 @@ fn pod(scene: &Scene, shown: &Shown) -> Line {
 
 /// Which side a pod is on.
 pub fn side(scene: &Scene, pod: &Pod) -> &'static str {
-    let Some(record) = scene.record.as_ref().filter(|record| record.stable.is_some()) else { return "" };
-    if pod.revision.is_some() && pod.revision == record.stable {
-        "stable"
-    } else if record.rollout.as_ref().is_some_and(|rollout| pod.revision.as_ref() == Some(&rollout.canary)) {
-        "canary"
-    } else {
-        "other"
-    }
+    let record = scene.record.as_ref().filter(|record| record.stable.is_some());
+    record.map_or("", |record| record.side(pod))
 }
 
 /// How a pod is, in few words.

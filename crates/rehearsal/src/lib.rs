@@ -5,6 +5,7 @@
 //! is a [`wire::Wire`]. [`faults`] makes schedules of faults from seeds and runs them through such a wire;
 //! [`invariants`] says what must hold all the while.
 
+pub mod command;
 pub mod daemon;
 pub mod faults;
 pub mod invariants;

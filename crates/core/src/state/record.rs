@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Awaited, ClaimLedger, Obstacle, Outbox, Pause, Phase, Rollout, Waiting};
 use crate::{
-    facts::{Revision, Uid},
+    facts::{Pod, Revision, Uid},
     group::Standing,
     time::Wall,
 };
@@ -99,6 +99,18 @@ impl Record {
             _ if self.in_rollout() => Standing::Rolling,
             Some(Waiting { awaited: Awaited::Turn, since, .. }) => Standing::Waiting { since: *since },
             _ => Standing::Resting,
+        }
+    }
+
+    /// Which side a pod is on, for people: `stable`, `canary`, or `other`.
+    pub fn side(&self, pod: &Pod) -> &'static str {
+        if pod.revision.is_some() && pod.revision == self.stable {
+            "stable"
+        } else if self.rollout.as_ref().is_some_and(|rollout| pod.revision.as_ref() == Some(&rollout.canary))
+        {
+            "canary"
+        } else {
+            "other"
         }
     }
 
